@@ -1,0 +1,93 @@
+/**
+ * `npm test`: lint, types, then the tests from the quickest project to the slowest. A step that fails does not hide the
+ * results of the next.
+ * Ends with one line for runners, "N passed, N failed, N skipped", summed over Vitest's own JSON reports.
+ * Options are passed on to Vitest: npm test -- -t "a name".
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const reports = mkdtempSync(join(tmpdir(), "fairwalk-reports-"));
+const options = process.argv.slice(2);
+
+const checks = [
+  { name: "lint", command: ["biome", "check", "."] },
+  { name: "types", command: ["tsc", "-p", "test"] },
+];
+const projects = ["unit", "integration", "e2e"];
+
+// Ctrl-C reaches the running step too, which ends in its own order; we sum up what was done.
+let interrupted;
+process.on("SIGINT", () => {
+  interrupted = "SIGINT";
+});
+process.on("SIGTERM", () => {
+  interrupted = "SIGTERM";
+  running?.kill("SIGTERM");
+});
+let running;
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+// A step that failed without a failed test (lint, types, a crash) counts as one: zero failures must mean success.
+const brokenSteps = [];
+for (const { name, command } of checks) {
+  if (interrupted) break;
+  if ((await run(name, command)) !== 0) brokenSteps.push(name);
+}
+for (const project of projects) {
+  if (interrupted) break;
+  const report = join(reports, `${project}.json`);
+  const vitest = ["vitest", "run", "--config", "test/vitest.config.ts", "--project", project];
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const status = await run(project, [...vitest, ...reporters, ...options]);
+  const counts = countsOf(report);
+  for (const key of Object.keys(total)) total[key] += counts[key];
+  if (status !== 0 && counts.failed === 0) brokenSteps.push(project);
+}
+rmSync(reports, { recursive: true, force: true });
+
+if (interrupted) brokenSteps.push(`interrupted by ${interrupted}`);
+for (const name of brokenSteps) console.log(`\nfailed: ${name}`);
+const failed = total.failed + brokenSteps.length;
+console.log(
+  `\n${total.passed} passed, ${failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`,
+);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function run(name, [program, ...rest]) {
+  console.log(`\n== ${name}`);
+  return new Promise((resolve) => {
+    running = spawn(join(root, "node_modules", ".bin", program), rest, {
+      cwd: root,
+      stdio: "inherit",
+    });
+    running.on("error", (error) => {
+      console.error(error.message);
+      resolve(1);
+    });
+    running.on("close", (code) => resolve(code ?? 1));
+  });
+}
+
+/** A file that failed before its first test (an import, a hook) has no failed test in the report: it counts as one. */
+function countsOf(report) {
+  let results;
+  try {
+    results = JSON.parse(readFileSync(report, "utf8")).testResults;
+  } catch {
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const file of results) {
+    const count = (status) => file.assertionResults.filter((test) => test.status === status).length;
+    const failed = count("failed");
+    counts.passed += count("passed");
+    counts.failed += failed === 0 && file.status === "failed" ? 1 : failed;
+    counts.skipped += file.assertionResults.length - count("passed") - failed;
+  }
+  return counts;
+}

@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+import { benchE2e } from "../bench/e2e.ts";
+import { OperatorError } from "./platform.ts";
+
+/** `fairwalk bench <scenario>`: each prints its progress on stderr and one JSON object as the last line of stdout. */
+export function registerBenchmarks(program: Command): void {
+  const bench = program.command("bench").description("measure; needs Linux for CPU times");
+  bench
+    .command("e2e")
+    .description("the whole product on simulated routers, for each back end of the queue")
+    .option("--routers <n>", "simulated routers", wholeNumber, 2_000)
+    .option("--interfaces <n>", "interfaces of each router", wholeNumber, 48)
+    .option("--seconds <n>", "how long to measure", wholeNumber, 60)
+    .option("--interval <n>", "seconds between two polls of a router", wholeNumber, 10)
+    .option("--concurrency <n>", "poll slots of the worker", wholeNumber, 200)
+    .option("--seed <n>", "what the simulated network is made of", wholeNumber, 1)
+    .action(benchE2e);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new OperatorError(`Cannot use "${text}": a whole number above 0 is needed`);
+}

@@ -1,0 +1,146 @@
+import type { Config } from "../config/load.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import { collectionPlan } from "../modules/collection-plan.ts";
+import { loadModules } from "../modules/load-modules.ts";
+import { loadProfiles, modulesFor } from "../modules/profiles.ts";
+import { openTransport } from "../snmp/transport.ts";
+import { followChanges } from "../storage/change-feed.ts";
+import { openSampleWriter } from "../storage/copy.ts";
+import { isRefusal } from "../storage/errors.ts";
+import { saveTextFacts } from "../storage/facts.ts";
+import { saveInterfaces } from "../storage/interfaces.ts";
+import { routersForPolling } from "../storage/polling.ts";
+import { openPool, withTenant } from "../storage/pool.ts";
+import { ShapeRegistry } from "../storage/shapes.ts";
+import { heartbeat, removeWorker } from "../storage/workers.ts";
+import { GroupCommit } from "../worker/group-commit.ts";
+import type { PlannedModule } from "../worker/poll-router.ts";
+import { type PollTarget, RouterDirectory } from "../worker/router-directory.ts";
+import { startWorker } from "../worker/worker.ts";
+import type { Platform } from "./platform.ts";
+import { type Stoppable, StopStack } from "./stoppable.ts";
+import { programVersion } from "./version.ts";
+
+/** Connections a worker reads routers and writes inventories with. */
+const APP_CONNECTIONS_MAX = 4;
+
+/** The whole worker: what it stands on, then the worker itself. Stops in reverse order. */
+export async function startWorkerRole(
+  config: Config,
+  platform: Platform,
+  { metrics, log }: { readonly metrics: Metrics; readonly log: Log },
+): Promise<Stoppable> {
+  const started = new StopStack(log);
+  const pool = (role: Parameters<typeof openPool>[0]["role"], max: number) =>
+    started.pushEnd(
+      `connections as ${role}`,
+      openPool({ url: platform.databaseUrl, role, max, applicationName: "fairwalk worker", log }),
+    );
+  try {
+    const modulesOf = await moduleChooser(config);
+    const app = pool("fairwalk_app", APP_CONNECTIONS_MAX);
+    const ingest = pool("fairwalk_ingest", 1);
+    const state = pool("fairwalk_scheduler", 1);
+
+    const sampleWriter = openSampleWriter(ingest);
+    const shapes = new ShapeRegistry(app);
+    const writer = new GroupCommit(
+      {
+        flush: async (flushId, results) => {
+          await shapes.register(results);
+          await sampleWriter.flush({ flushId, results });
+        },
+        isRefusal,
+        observe: (event) => observeFlush(metrics, event),
+        log,
+      },
+      config.writer,
+    );
+    const directory = new RouterDirectory((tenantId, routerIds) =>
+      routersForPolling(app, platform.masterKey, tenantId, routerIds),
+    );
+    started.push(
+      "change feed",
+      followChanges(platform.databaseUrl, {
+        onTenant: (tenantId) => directory.forgetTenant(tenantId),
+        onReconnect: () => directory.forgetAll(),
+        log,
+      }),
+    );
+    const transport = started.push("SNMP sockets", await openTransport({}));
+    started.push("writer", writer);
+
+    const version = programVersion();
+    started.push(
+      "worker",
+      await startWorker(
+        {
+          backend: platform.queueBackend,
+          transport,
+          directory,
+          writer,
+          modulesOf,
+          saveInventory: (tenantId, routerId, { interfaces, texts }, seenAtMs) =>
+            withTenant(app, tenantId, async (client) => {
+              const seenAt = new Date(seenAtMs);
+              if (interfaces !== undefined) {
+                await saveInterfaces(client, routerId, interfaces, seenAt);
+              }
+              if (texts !== undefined) await saveTextFacts(client, routerId, texts, seenAt);
+            }),
+          heartbeat: ({ slots, ...beat }) =>
+            heartbeat(state, { ...beat, version, free: Math.max(0, slots - beat.busy) }),
+          removeWorker: (workerId) => removeWorker(state, workerId),
+          metrics,
+          clock: systemClock,
+          log,
+        },
+        {
+          ...config.worker,
+          zones: config.servedZones,
+          waitingPollsMax: config.writer.waitingPollsMax,
+        },
+      ),
+    );
+    return started;
+  } catch (error) {
+    await started.stop();
+    throw error;
+  }
+}
+
+/** Modules of a router by name, or by profile where it was registered without. */
+async function moduleChooser(
+  config: Config,
+): Promise<(target: PollTarget) => readonly PlannedModule[] | undefined> {
+  const modules = await loadModules(config.modulesDirectory);
+  const profiles = await loadProfiles(config.profilesFile, modules);
+  const planned = new Map<string, PlannedModule>(
+    [...modules].map(([name, module]) => [name, { module, plan: collectionPlan(module) }]),
+  );
+  return ({ router, sysObjectId }) => {
+    const names = router.modules ?? modulesFor(profiles, sysObjectId);
+    const chosen = names.flatMap((name) => planned.get(name) ?? []);
+    return chosen.length === names.length ? chosen : undefined;
+  };
+}
+
+function observeFlush(
+  metrics: Metrics,
+  event: Parameters<ConstructorParameters<typeof GroupCommit>[0]["observe"]>[0],
+): void {
+  switch (event.kind) {
+    case "committed":
+      metrics.ingestRows.inc(event.rows);
+      metrics.ingestFlush.observe(event.seconds);
+      break;
+    case "failed":
+      metrics.ingestFlushFailures.inc();
+      break;
+    case "waiting":
+      metrics.ingestWaitingPolls.set(event.polls);
+      break;
+  }
+}

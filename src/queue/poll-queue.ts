@@ -1,0 +1,122 @@
+import type { Log } from "../lib/log.ts";
+import type { RouterId } from "../routers/router.ts";
+import { createQueue, createQueueEvents, type QueueBackend } from "./backend.ts";
+import {
+  decodeCompletion,
+  decodeJob,
+  encodeJob,
+  type PollCompletion,
+  type PollJob,
+} from "./poll-job.ts";
+
+/** What the queue tells the scheduler. Events may be lost or come twice: the receiver asks `stateOf` when in doubt. */
+export interface PollEvents {
+  /** A worker took the poll. `atMs` is when we heard of it. */
+  active(routerId: RouterId, atMs: number): void;
+  finished(routerId: RouterId, completion: PollCompletion): void;
+  /** The poll ended without a completion: its worker died or threw. */
+  lost(routerId: RouterId, reason: string): void;
+}
+
+export interface UnfinishedPoll extends PollJob {
+  readonly state: "waiting" | "active";
+  /** When a worker took it; undefined while it waits. */
+  readonly startedAtMs: number | undefined;
+}
+
+export interface PollQueue {
+  /**
+   * Releases polls in order. A router that has an unfinished poll keeps that one: the second is refused by its id.
+   * Not atomic: after a rejection some may be in the queue; adding them again is harmless.
+   */
+  add(polls: readonly PollJob[]): Promise<void>;
+  unfinished(): Promise<UnfinishedPoll[]>;
+  /** `gone`: the queue knows no such poll: finished, lost with the queue's data, or never added. */
+  stateOf(routerId: RouterId): Promise<"waiting" | "active" | "gone">;
+  /** Takes back a poll no worker has taken; false when one has, or there is none. */
+  withdraw(routerId: RouterId): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+/** Opens the scheduler's end of a zone's queue. Rejects when the back end cannot be reached at first. */
+export async function openPollQueue(
+  backend: QueueBackend,
+  zoneKey: string,
+  listener: PollEvents,
+  log: Log,
+): Promise<PollQueue> {
+  const queue = createQueue(backend, zoneKey);
+  const events = createQueueEvents(backend, zoneKey);
+  const complain = logOncePerOutage(log, zoneKey);
+  queue.on("error", complain);
+  events.on("error", complain);
+
+  events.on("active", ({ jobId }) => listener.active(jobId as RouterId, Date.now()));
+  events.on("completed", ({ jobId, returnvalue }) => {
+    const completion = decodeCompletion(parsed(returnvalue));
+    if (completion === undefined) listener.lost(jobId as RouterId, "unreadable completion");
+    else listener.finished(jobId as RouterId, completion);
+  });
+  events.on("failed", ({ jobId, failedReason }) => listener.lost(jobId as RouterId, failedReason));
+
+  await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+
+  return {
+    async add(polls) {
+      await queue.addBulk(
+        polls.map((poll) => ({
+          name: "poll",
+          data: encodeJob(poll),
+          opts: { jobId: poll.routerId, removeOnComplete: true, removeOnFail: true, attempts: 1 },
+        })),
+      );
+    },
+    async unfinished() {
+      const [active, waiting] = await Promise.all([
+        queue.getJobs(["active"]),
+        queue.getJobs(["wait", "prioritized", "delayed"]),
+      ]);
+      const read = (state: "active" | "waiting") => (job: (typeof active)[number]) => ({
+        ...decodeJob(job.id ?? "", job.data),
+        state,
+        startedAtMs: state === "active" ? (job.processedOn ?? undefined) : undefined,
+      });
+      return [...active.map(read("active")), ...waiting.map(read("waiting"))];
+    },
+    async stateOf(routerId) {
+      const state = await queue.getJobState(routerId);
+      if (state === "active") return "active";
+      return state === "unknown" || state === "completed" || state === "failed"
+        ? "gone"
+        : "waiting";
+    },
+    async withdraw(routerId) {
+      return (await queue.remove(routerId)) === 1;
+    },
+    async stop() {
+      await events.close();
+      await queue.close();
+    },
+  };
+}
+
+/** Redis hands return values to event readers as JSON text, Postgres as the value. */
+function parsed(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** BullMQ repeats a connection's error on each retry: one line an outage of ten seconds is enough. */
+export function logOncePerOutage(log: Log, zoneKey: string): (error: Error) => void {
+  let quietUntilMs = 0;
+  return (error) => {
+    const nowMs = Date.now();
+    if (nowMs < quietUntilMs) return;
+    quietUntilMs = nowMs + 10_000;
+    log.warn({ zone: zoneKey, error: error.message }, "queue not reachable, trying again");
+  };
+}

@@ -1,0 +1,108 @@
+import type { RouterId } from "../routers/router.ts";
+import type { RouterEntry, RouterPoll } from "./router-entry.ts";
+import { TimeHeap } from "./time-heap.ts";
+
+/**
+ * Polls in flight whose events may have been lost: when to ask the queue about each, which of them the queue says it does
+ * not have, and which routers to leave alone because a worker may still have a poll of theirs that the queue forgot.
+ */
+
+/**
+ * A running poll is asked after when it took this many times its estimate: its end may have gone unheard. Soon, because
+ * until then it takes the place of a poll in the window: BullMQ on Postgres loses one event in fifteen, on Redis none.
+ */
+const PATIENCE_IN_ESTIMATES = 4;
+const PATIENCE_MS_MIN = 200;
+/** A released poll is asked after when nobody said that a worker has it. */
+const START_CHECK_MS = 750;
+/** Between two questions about one poll, should an answer never come or change nothing. */
+const CHECK_AGAIN_MS = 2_000;
+/** An answer "gone" is asked again after this: the completion may be on its way. */
+const GONE_AGAIN_MS = 250;
+
+export class DoubtfulPolls {
+  /** By when to ask. A poll may stand in it more than once: only its `checkAtMs` counts. */
+  readonly #checks = new TimeHeap<RouterPoll>();
+  readonly #held = new Map<RouterEntry, { readonly untilMs: number; readonly poll: RouterPoll }>();
+  #gone = 0;
+
+  /** Polls in flight that the queue says it does not have: their places in the window are free. */
+  get gone(): number {
+    return this.#gone;
+  }
+
+  /** It lies in the queue; nobody has said that a worker has it. */
+  released(poll: RouterPoll, nowMs: number): void {
+    this.#setGone(poll, false);
+    this.#checkAt(poll, nowMs + START_CHECK_MS);
+  }
+
+  /** A worker has it. */
+  running(poll: RouterPoll, nowMs: number): void {
+    this.#setGone(poll, false);
+    const patienceMs = PATIENCE_IN_ESTIMATES * poll.router.estimateMs;
+    this.#checkAt(poll, nowMs + Math.max(PATIENCE_MS_MIN, patienceMs));
+  }
+
+  /** The queue says that it still runs. */
+  stillRunning(poll: RouterPoll): void {
+    this.#setGone(poll, false);
+  }
+
+  /** The queue does not have it. True when it has said so twice. */
+  missing(poll: RouterPoll, nowMs: number): boolean {
+    if (poll.wasGone) return true;
+    this.#setGone(poll, true);
+    this.#checkAt(poll, nowMs + GONE_AGAIN_MS);
+    return false;
+  }
+
+  settled(poll: RouterPoll): void {
+    this.#setGone(poll, false);
+    poll.checkAtMs = Number.NaN;
+  }
+
+  /** The routers whose polls to ask about now. Each is asked about again later, should no answer come. */
+  toCheck(nowMs: number): RouterId[] {
+    const ids: RouterId[] = [];
+    while (this.#checks.firstTime <= nowMs) {
+      const atMs = this.#checks.firstTime;
+      const poll = this.#checks.pop();
+      if (poll === undefined || poll.checkAtMs !== atMs) continue;
+      ids.push(poll.router.id);
+      this.#checkAt(poll, nowMs + CHECK_AGAIN_MS);
+    }
+    return ids;
+  }
+
+  /** Leaves a router alone until `untilMs`: a worker may have its poll though the queue has not. */
+  hold(poll: RouterPoll, untilMs: number): void {
+    this.#held.set(poll.router, { untilMs, poll });
+  }
+
+  isHeld(router: RouterEntry): boolean {
+    return this.#held.has(router);
+  }
+
+  letGo(router: RouterEntry): void {
+    this.#held.delete(router);
+  }
+
+  /** The polls whose routers need not be left alone any more. */
+  takeHeld(nowMs: number): RouterPoll[] {
+    if (this.#held.size === 0) return [];
+    const over = [...this.#held.values()].filter(({ untilMs }) => nowMs >= untilMs);
+    for (const { poll } of over) this.#held.delete(poll.router);
+    return over.map(({ poll }) => poll);
+  }
+
+  #setGone(poll: RouterPoll, isGone: boolean): void {
+    if (poll.wasGone !== isGone) this.#gone += isGone ? 1 : -1;
+    poll.wasGone = isGone;
+  }
+
+  #checkAt(poll: RouterPoll, atMs: number): void {
+    poll.checkAtMs = atMs;
+    this.#checks.push(atMs, poll);
+  }
+}

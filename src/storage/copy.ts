@@ -1,0 +1,184 @@
+import pg from "pg";
+import { invariant } from "../lib/invariant.ts";
+import { isUuid } from "../lib/uuid.ts";
+import type { PollResult } from "../routers/samples.ts";
+import type { TenantId } from "../tenants/tenant.ts";
+import { CopyEncoder, POLLS_COLUMNS, SAMPLES_COLUMNS } from "./copy-encoding.ts";
+import { FlushError, isSessionEnd } from "./errors.ts";
+import { LeafDirectory } from "./leaves.ts";
+import { leafName } from "./partitions.ts";
+import { StatementRefused, sendPipelined } from "./pipelined-copy.ts";
+import { type Pool, withConnection } from "./pool.ts";
+
+/**
+ * The only way samples and polls reach Postgres: COPY into the tenants' leaves, as fairwalk_ingest, all tenants of a
+ * flush in one transaction and one round trip.
+ *
+ * The flush's id is written in the same transaction. So a flush that is sent again because nobody heard its answer finds
+ * its id and changes nothing: each sample is stored exactly once.
+ */
+
+export interface Flush {
+  /** A UUIDv7: old ids are forgotten by their time, see `forgetFlushes`. The same for every repetition. */
+  readonly flushId: string;
+  readonly results: readonly PollResult[];
+}
+
+export interface SampleWriter {
+  /** Resolves when everything is committed, by this call or an earlier one of the same id. Rejects with a FlushError. */
+  flush(flush: Flush): Promise<void>;
+}
+
+/** Longer than a flush takes on a disk that is busy with everything else; then the connection counts as lost. */
+const FLUSH_TIMEOUT_MS = 60_000;
+
+/** Buffers larger than this are given back after use, so that one giant flush does not stay in memory. */
+const KEPT_BYTES_MAX = 33_554_432;
+
+/** Classes of SQLSTATE that are about the rows sent: data exception, integrity violation, access rule (a missing leaf). */
+const REFUSAL_CLASSES = ["22", "23", "42"];
+
+const UNIQUE_VIOLATION = "23505";
+
+/** Statement 0 of every flush. */
+const FLUSH_ID_STATEMENT = 0;
+
+/** Where the COPY of one statement goes. */
+interface CopyTarget {
+  readonly tenantId: TenantId;
+  readonly leaf: string;
+}
+
+/** `pool` acts as fairwalk_ingest; as many flushes run at once as it has connections. The shapes are stored already. */
+export function openSampleWriter(pool: Pool): SampleWriter {
+  const leaves = new LeafDirectory(pool);
+  const idleEncoders: CopyEncoder[] = [];
+
+  async function flush({ flushId, results }: Flush): Promise<void> {
+    invariant(isUuid(flushId), "a flush's id is a UUID");
+    if (results.length === 0) return;
+    const targets: CopyTarget[] = [];
+    try {
+      const groups = await groupByLeaf(leaves, results);
+      const encoder = idleEncoders.pop() ?? new CopyEncoder();
+      const statements = encodeFlush(encoder, targets, flushId, groups);
+      await withConnection(pool, (connection) =>
+        sendPipelined(connection, statements, encoder.encoded, {
+          timeoutMs: FLUSH_TIMEOUT_MS,
+          onSent: () => {
+            if (encoder.capacity <= KEPT_BYTES_MAX) idleEncoders.push(encoder);
+          },
+        }),
+      );
+    } catch (error) {
+      if (isStoredAlready(error)) return;
+      const flushError = flushErrorOf(error, targets);
+      // The leaf may have been dropped: ask again next time.
+      if (flushError.tenantId !== undefined) leaves.forget(flushError.tenantId);
+      throw flushError;
+    }
+  }
+
+  return { flush };
+}
+
+interface LeafGroup {
+  readonly tenantId: TenantId;
+  readonly lowerMs: number;
+  readonly results: PollResult[];
+}
+
+/** Results of one leaf together, in the order of first appearance. Rejects with a FlushError where there is no leaf. */
+async function groupByLeaf(
+  leaves: LeafDirectory,
+  results: readonly PollResult[],
+): Promise<Iterable<LeafGroup>> {
+  const unknown = new Set<TenantId>();
+  for (const { poll } of results) {
+    invariant(isUuid(poll.tenantId) && isUuid(poll.routerId), "ids of a poll are UUIDs");
+    if (leaves.find(poll.tenantId, poll.polledAtMs) === undefined) unknown.add(poll.tenantId);
+  }
+  if (unknown.size > 0) await leaves.learn([...unknown]);
+
+  const groups = new Map<string, LeafGroup>();
+  for (const result of results) {
+    const { tenantId, polledAtMs } = result.poll;
+    const leaf = leaves.find(tenantId, polledAtMs);
+    if (leaf === undefined) {
+      const time = new Date(polledAtMs).toISOString();
+      throw new FlushError("refused", `tenant "${tenantId}" has no partition for ${time}`, {
+        tenantId,
+      });
+    }
+    const key = `${tenantId}/${leaf.lowerMs}`;
+    const group = groups.get(key);
+    if (group === undefined)
+      groups.set(key, { tenantId, lowerMs: leaf.lowerMs, results: [result] });
+    else group.results.push(result);
+  }
+  return groups.values();
+}
+
+/** Fills `encoder` with the flush's data; answers the statements that take it and notes in `targets` where each goes. */
+function encodeFlush(
+  encoder: CopyEncoder,
+  targets: CopyTarget[],
+  flushId: string,
+  groups: Iterable<LeafGroup>,
+): string[] {
+  encoder.reset();
+  const copies: string[] = [];
+  const beginCopy = (leaf: string, tenantId: TenantId, columns: string) => {
+    copies.push(`copy ${leaf} (${columns}) from stdin (format binary)`);
+    targets.push({ tenantId, leaf });
+    encoder.beginCopy();
+  };
+  let rows = 0;
+  for (const { tenantId, lowerMs, results } of groups) {
+    if (results.some(({ blocks }) => blocks.length > 0)) {
+      beginCopy(leafName("samples", tenantId, lowerMs), tenantId, SAMPLES_COLUMNS);
+      for (const result of results) rows += encoder.addSamples(result);
+      encoder.endCopy();
+    }
+    beginCopy(leafName("polls", tenantId, lowerMs), tenantId, POLLS_COLUMNS);
+    for (const { poll } of results) encoder.addPoll(poll);
+    encoder.endCopy();
+    rows += results.length;
+  }
+  return [`insert into ingest_flushes (id, row_count) values ('${flushId}', ${rows})`, ...copies];
+}
+
+function isStoredAlready(error: unknown): boolean {
+  return (
+    error instanceof StatementRefused &&
+    error.statement === FLUSH_ID_STATEMENT &&
+    error.refusal.code === UNIQUE_VIOLATION
+  );
+}
+
+function flushErrorOf(error: unknown, targets: readonly CopyTarget[]): FlushError {
+  if (error instanceof FlushError) return error;
+  const cause = error instanceof StatementRefused ? error.refusal : error;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const sqlState = cause instanceof pg.DatabaseError ? cause.code : undefined;
+  if (sqlState === undefined || isSessionEnd(cause)) {
+    return new FlushError("disconnected", reason, { sqlState, cause });
+  }
+  const target =
+    error instanceof StatementRefused
+      ? targets[error.statement - FLUSH_ID_STATEMENT - 1]
+      : undefined;
+  const isAboutRows = target !== undefined && REFUSAL_CLASSES.includes(sqlState.slice(0, 2));
+  const kind = isAboutRows ? "refused" : "failed";
+  return new FlushError(kind, reason, { sqlState, cause, ...target });
+}
+
+/**
+ * Forgets the ids of flushes before `before`. A flush that is repeated after its id was forgotten would be stored twice:
+ * keep them longer than any worker keeps a flush to repeat. As fairwalk_scheduler.
+ */
+export async function forgetFlushes(pool: Pool, before: Date): Promise<number> {
+  const lowest = `${before.getTime().toString(16).padStart(12, "0")}${"0".repeat(20)}`;
+  const { rowCount } = await pool.query("delete from ingest_flushes where id < $1", [lowest]);
+  return rowCount ?? 0;
+}

@@ -1,0 +1,75 @@
+import { openWatchedConnection, type WatchedConnection } from "./watched-connection.ts";
+
+/**
+ * Who leads a zone: the scheduler that holds the zone's advisory lock. Postgres frees the lock the moment the session
+ * ends, so a leader that was killed is followed within seconds, and two never lead at once.
+ */
+
+export interface Leadership {
+  /** Aborted as soon as the lock may be another's: do nothing for the zone from then on. */
+  readonly lost: AbortSignal;
+  /** Gives the zone up. */
+  stop(): Promise<void>;
+}
+
+export interface Candidate {
+  /** Leads the zone from now on, or undefined while another does. Rejects when Postgres cannot be reached. */
+  tryLead(zoneKey: string): Promise<Leadership | undefined>;
+  /** Gives up every zone. */
+  stop(): Promise<void>;
+}
+
+const LOCK = "hashtextextended('fairwalk zone ' || $1, 0)";
+
+/** Stands for the leadership of any number of zones, all over one connection. Connects when first asked to lead. */
+export function standForLeadership(url: string): Candidate {
+  let connecting: Promise<WatchedConnection> | undefined;
+  // A session may take its own lock again: a zone led already must not be given out twice.
+  const led = new Set<string>();
+
+  function connection(): Promise<WatchedConnection> {
+    if (connecting !== undefined) return connecting;
+    const forget = () => {
+      connecting = undefined;
+      led.clear();
+    };
+    connecting = openWatchedConnection(url, "fairwalk leadership");
+    connecting.then(({ lost }) => lost.addEventListener("abort", forget), forget);
+    return connecting;
+  }
+
+  return {
+    async tryLead(zoneKey) {
+      const session = await connection();
+      if (led.has(zoneKey)) return undefined;
+      led.add(zoneKey);
+      const { rows } = await session.query<{ is_leader: boolean }>(
+        `select pg_try_advisory_lock(${LOCK}) as is_leader`,
+        [zoneKey],
+      );
+      if (rows[0]?.is_leader !== true) {
+        led.delete(zoneKey);
+        return undefined;
+      }
+      return leadershipOf(session, zoneKey, () => led.delete(zoneKey));
+    },
+    async stop() {
+      const session = await connecting?.catch(() => undefined);
+      await session?.close();
+    },
+  };
+}
+
+function leadershipOf(session: WatchedConnection, zoneKey: string, ended: () => void): Leadership {
+  const over = new AbortController();
+  return {
+    lost: AbortSignal.any([session.lost, over.signal]),
+    async stop() {
+      if (over.signal.aborted || session.lost.aborted) return;
+      over.abort();
+      // Where this fails the session is gone, and the lock with it.
+      await session.query(`select pg_advisory_unlock(${LOCK})`, [zoneKey]).catch(() => undefined);
+      ended();
+    },
+  };
+}

@@ -1,0 +1,341 @@
+import { hostname } from "node:os";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { LruCache } from "../lib/lru-cache.ts";
+import { uuidv7 } from "../lib/uuid.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import { AssemblyMemory } from "../modules/assemble.ts";
+import type { QueueBackend } from "../queue/backend.ts";
+import type { PollCompletion, PollJob } from "../queue/poll-job.ts";
+import {
+  type Lease,
+  LeaseLostError,
+  type PollWorker,
+  startPollWorker,
+} from "../queue/poll-worker.ts";
+import type { Interface, PollOutcome, RouterId } from "../routers/router.ts";
+import type { PollRecord, TextFact } from "../routers/samples.ts";
+import { openSession, type Session } from "../snmp/session.ts";
+import type { Transport } from "../snmp/transport.ts";
+import type { TenantId } from "../tenants/tenant.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { InventoryKeeper } from "./inventory-keeper.ts";
+import { type PlannedModule, type PolledRouter, pollRouter, probeRouter } from "./poll-router.ts";
+import type { PollTarget, RouterDirectory } from "./router-directory.ts";
+
+/**
+ * Daemon 2: takes polls from the queues of its zones, speaks SNMP, hands the samples to the writer, and ends a job only
+ * when they are committed. Tells the world once a second how many slots it has.
+ */
+
+/** How often a worker reports itself and reads the concurrency it should have. */
+const HEARTBEAT_MS = 1_000;
+
+/** A poll's share of its router's interval: the rest is for the commit and the next poll's punctuality. */
+const DEADLINE_SHARE_OF_INTERVAL = 0.8;
+
+/** Routers whose table layout is remembered between polls; about 10 kB each at 48 interfaces. */
+const MEMORIES_KEPT_MAX = 50_000;
+
+export interface Heartbeat {
+  readonly workerId: string;
+  readonly hostname: string;
+  readonly zones: readonly string[];
+  /** Slots this worker has. */
+  readonly concurrency: number;
+  /** Slots it can fill now: fewer than `concurrency` while its writer is behind. */
+  readonly slots: number;
+  readonly busy: number;
+  readonly startedAt: Date;
+}
+
+export interface WorkerDependencies {
+  readonly backend: QueueBackend;
+  readonly transport: Transport;
+  readonly directory: RouterDirectory;
+  readonly writer: GroupCommit;
+  /** The modules a router is polled with; a name that is not loaded gives undefined and the poll is `misconfigured`. */
+  readonly modulesOf: (target: PollTarget) => readonly PlannedModule[] | undefined;
+  readonly saveInventory: (
+    tenantId: TenantId,
+    routerId: RouterId,
+    inventory: { readonly interfaces?: readonly Interface[]; readonly texts?: readonly TextFact[] },
+    seenAtMs: number,
+  ) => Promise<void>;
+  readonly heartbeat: (beat: Heartbeat) => Promise<{ readonly desiredConcurrency: number | null }>;
+  readonly removeWorker: (workerId: string) => Promise<void>;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface WorkerOptions {
+  /** Keys of the zones to serve. The slots are divided evenly among them. */
+  readonly zones: readonly string[];
+  readonly concurrency: number;
+  readonly pollDeadlineMsMax: number;
+  readonly requestTimeoutMs: number;
+  readonly requestRetries: number;
+  readonly tableRowsMax: number;
+  /** Polls waiting for a commit at which no slot is offered any more. */
+  readonly waitingPollsMax: number;
+}
+
+export interface RunningWorker {
+  readonly workerId: string;
+  /** Takes no more polls, lets the running ones end and commit, and takes itself off the list of workers. */
+  stop(): Promise<void>;
+}
+
+/** Starts a worker. Rejects when the queue cannot be reached at first. */
+export async function startWorker(
+  dependencies: WorkerDependencies,
+  options: WorkerOptions,
+): Promise<RunningWorker> {
+  const { backend, clock, log, metrics } = dependencies;
+  const workerId = uuidv7(clock.now());
+  const startedAt = new Date(clock.now());
+  const poll = createPoll(dependencies, options);
+  let concurrency = options.concurrency;
+  const countRequests = requestCounting(dependencies.transport, metrics);
+
+  const zoneWorkers: PollWorker[] = [];
+  for (const zoneKey of options.zones) {
+    zoneWorkers.push(
+      await startPollWorker(
+        { backend, zoneKey, poll, clock, log },
+        slotsOfZone(concurrency, options.zones),
+      ),
+    );
+  }
+
+  const beat = async () => {
+    const busy = zoneWorkers.reduce((sum, worker) => sum + worker.running(), 0);
+    countRequests();
+    const slots = offeredSlots(
+      concurrency,
+      dependencies.writer.waitingPolls,
+      options.waitingPollsMax,
+    );
+    for (const zone of options.zones) {
+      metrics.workerSlots.set({ zone, state: "busy" }, busy / options.zones.length);
+      metrics.workerSlots.set(
+        { zone, state: "free" },
+        Math.max(0, slots - busy) / options.zones.length,
+      );
+    }
+    const { desiredConcurrency } = await dependencies.heartbeat({
+      workerId,
+      hostname: hostname(),
+      zones: options.zones,
+      concurrency,
+      slots,
+      busy,
+      startedAt,
+    });
+    if (desiredConcurrency !== null && desiredConcurrency !== concurrency) {
+      log.info({ from: concurrency, to: desiredConcurrency }, "concurrency changed");
+      concurrency = desiredConcurrency;
+      for (const worker of zoneWorkers)
+        worker.setConcurrency(slotsOfZone(concurrency, options.zones));
+    }
+  };
+  const heart = startHeart(beat, log);
+  await heart.first;
+  log.info({ worker: workerId, zones: options.zones, concurrency }, "worker started");
+
+  return {
+    workerId,
+    async stop() {
+      // First no new polls, then no heartbeat: the scheduler stops counting on these slots at once.
+      const drained = Promise.all(zoneWorkers.map((worker) => worker.stop()));
+      await heart.stop();
+      await dependencies.removeWorker(workerId).catch((error: Error) => {
+        log.warn(
+          { error: error.message },
+          "worker not taken off the list; it will be seen as lost",
+        );
+      });
+      await drained;
+    },
+  };
+}
+
+/** Slots shrink from all to none as the writer's backlog grows from half of its bound to its bound. */
+export function offeredSlots(
+  concurrency: number,
+  waitingPolls: number,
+  waitingPollsMax: number,
+): number {
+  const slack = 2 * (1 - waitingPolls / waitingPollsMax);
+  return Math.floor(concurrency * Math.max(0, Math.min(1, slack)));
+}
+
+/** Adds to the metric what the transport counted since the last call: the hot path touches no metric. */
+function requestCounting(transport: Transport, metrics: Metrics): () => void {
+  const results = {
+    sent: () => transport.counters.requests,
+    retried: () => transport.counters.retries,
+    answered: () => transport.counters.responses,
+    timeout: () => transport.counters.timeouts,
+    late: () => transport.counters.late,
+    spoofed: () => transport.counters.spoofed,
+    malformed: () => transport.counters.malformed,
+  };
+  const counted = new Map<string, number>();
+  return () => {
+    for (const [result, read] of Object.entries(results)) {
+      const now = read();
+      metrics.snmpRequests.inc({ result }, now - (counted.get(result) ?? 0));
+      counted.set(result, now);
+    }
+  };
+}
+
+function slotsOfZone(concurrency: number, zones: readonly string[]): number {
+  return Math.max(1, Math.ceil(concurrency / zones.length));
+}
+
+function startHeart(beat: () => Promise<void>, log: Log) {
+  let failing = false;
+  let beating: Promise<void> = Promise.resolve();
+  const once = async () => {
+    try {
+      await beat();
+      failing = false;
+    } catch (error) {
+      if (!failing)
+        log.warn({ error: (error as Error).message }, "heartbeat not delivered, trying again");
+      failing = true;
+    }
+  };
+  let underWay = false;
+  const timer = setInterval(() => {
+    if (underWay) return; // Postgres is slow: one heartbeat at a time.
+    underWay = true;
+    beating = once().finally(() => {
+      underWay = false;
+    });
+  }, HEARTBEAT_MS);
+  return {
+    first: once(),
+    async stop() {
+      clearInterval(timer);
+      await beating;
+    },
+  };
+}
+
+/** The life of one poll in the worker: look the router up, visit it, commit, answer the scheduler. */
+function createPoll(
+  dependencies: WorkerDependencies,
+  options: WorkerOptions,
+): (job: PollJob, lease: Lease) => Promise<PollCompletion> {
+  const { clock, directory, metrics, transport, writer } = dependencies;
+  const memories = new LruCache<RouterId, Map<string, AssemblyMemory>>(MEMORIES_KEPT_MAX);
+  const inventory = new InventoryKeeper(dependencies.saveInventory, dependencies.log);
+
+  return async (job, lease) => {
+    const startedAtMs = clock.now();
+    const ended = (outcome: PollOutcome): PollCompletion => ({
+      outcome,
+      costMs: clock.now() - startedAtMs,
+      startedAtMs,
+    });
+    if (startedAtMs >= job.expiresAtMs) return ended("expired");
+    const target = await directory.find(job.tenantId, job.routerId);
+    if (target === undefined) return ended("expired"); // Deleted, disabled or suspended since it was released.
+    const modules = dependencies.modulesOf(target);
+    if (modules === undefined) return ended("misconfigured");
+
+    const session = sessionFor(transport, target, lease, startedAtMs, options);
+    const polled =
+      job.kind === "probe"
+        ? await probeRouter(session)
+        : await pollRouter(session, modules, options, memoryOf(memories, job.routerId));
+    const completion = ended(polled.outcome);
+    if (!lease.isHeld()) throw new LeaseLostError(job.routerId);
+
+    await writer.add({
+      poll: recordOf(job, polled, completion, session),
+      blocks: polled.blocks,
+    });
+    await inventory.keep(job.tenantId, job.routerId, polled, startedAtMs);
+    const sysObjectId = polled.texts.find(({ metric }) => metric === "sysObjectID")?.value;
+    if (sysObjectId !== undefined) directory.learn(job.routerId, sysObjectId);
+    metrics.pollDuration.observe(completion.costMs / 1_000);
+    return completion;
+  };
+}
+
+function sessionFor(
+  transport: Transport,
+  target: PollTarget,
+  lease: Lease,
+  startedAtMs: number,
+  options: WorkerOptions,
+): Session {
+  const { router, credential } = target;
+  const pollMsMax = Math.min(
+    router.intervalSeconds * 1_000 * DEADLINE_SHARE_OF_INTERVAL,
+    options.pollDeadlineMsMax,
+  );
+  return openSession(
+    transport,
+    {
+      address: router.address,
+      port: router.port,
+      context: router.context,
+      credential,
+      usmKey: `${router.tenantId}/${router.zone}/${router.address}/${router.port}`,
+    },
+    {
+      deadlineMs: startedAtMs + pollMsMax,
+      timeoutMs: options.requestTimeoutMs,
+      retries: options.requestRetries,
+      mayStillSend: () => lease.isHeld(),
+    },
+  );
+}
+
+function memoryOf(
+  memories: LruCache<RouterId, Map<string, AssemblyMemory>>,
+  routerId: RouterId,
+): (module: { readonly name: string }) => AssemblyMemory {
+  let ofRouter = memories.get(routerId);
+  if (ofRouter === undefined) {
+    ofRouter = new Map();
+    memories.set(routerId, ofRouter);
+  }
+  const known = ofRouter;
+  return ({ name }) => {
+    let memory = known.get(name);
+    if (memory === undefined) {
+      memory = new AssemblyMemory();
+      known.set(name, memory);
+    }
+    return memory;
+  };
+}
+
+function recordOf(
+  job: PollJob,
+  polled: PolledRouter,
+  completion: PollCompletion,
+  session: Session,
+): PollRecord {
+  return {
+    tenantId: job.tenantId,
+    routerId: job.routerId,
+    polledAtMs: completion.startedAtMs,
+    dueAtMs: job.dueAtMs,
+    startedAtMs: completion.startedAtMs,
+    durationMs: completion.costMs,
+    outcome: completion.outcome,
+    costMs: completion.costMs,
+    requests: session.stats.requests,
+    retries: session.stats.retries,
+    bytesIn: session.stats.bytesIn,
+    modules: polled.modules,
+  };
+}
