@@ -10,6 +10,8 @@ export default defineConfig({
           root: import.meta.dirname,
           include: ["unit/**/*.test.ts"],
           testTimeout: 20_000,
+          isolate: false,
+          maxWorkers: 2,
         },
       },
       {

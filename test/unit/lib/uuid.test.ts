@@ -15,7 +15,10 @@ describe("uuidv7", () => {
     expect(uuidv7(1_000) < uuidv7(1_001)).toBe(true);
   });
 
-  it("does not repeat within a millisecond", () => {
-    expect(new Set(Array.from({ length: 10_000 }, () => uuidv7(5))).size).toBe(10_000);
+  it("sorts by the order it was made in within a millisecond, and does not repeat", () => {
+    const ids = Array.from({ length: 10_000 }, () => uuidv7(5));
+
+    expect(new Set(ids).size).toBe(10_000);
+    expect(ids.toSorted()).toEqual(ids);
   });
 });
