@@ -27,14 +27,18 @@ export interface E2eOptions {
   readonly interval: number;
   readonly seed: number;
   readonly concurrency: number;
+  /** Only this back end of the queue; both without it. */
+  readonly backend?: "postgres" | "redis";
 }
 
 const SETTLE_MS_MAX = 180_000;
 const IMPORT_ROUTERS_MAX = 2_000;
 
 export async function benchE2e(options: E2eOptions): Promise<void> {
-  const postgres = await measure("postgres", options);
-  const redis = findRedisServer() === null ? null : await measure("redis", options);
+  const wants = (backend: "postgres" | "redis") => (options.backend ?? backend) === backend;
+  const postgres = wants("postgres") ? await measure("postgres", options) : null;
+  const redis =
+    wants("redis") && findRedisServer() !== null ? await measure("redis", options) : null;
   // The figures at the top are those of production's back end where it could be measured.
   printResult({
     bench: "e2e",

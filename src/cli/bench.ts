@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { benchE2e } from "../bench/e2e.ts";
 import { OperatorError } from "./platform.ts";
 
@@ -14,6 +14,7 @@ export function registerBenchmarks(program: Command): void {
     .option("--interval <n>", "seconds between two polls of a router", wholeNumber, 10)
     .option("--concurrency <n>", "poll slots of the worker", wholeNumber, 200)
     .option("--seed <n>", "what the simulated network is made of", wholeNumber, 1)
+    .addOption(new Option("--backend <kind>", "only this back end").choices(["postgres", "redis"]))
     .action(benchE2e);
 }
 
