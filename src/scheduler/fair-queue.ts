@@ -1,8 +1,9 @@
 import { invariant } from "../lib/invariant.ts";
-import type { RouterId } from "../routers/router.ts";
 import type { TenantId } from "../tenants/tenant.ts";
-import { PollLanes, type WaitingPoll } from "./poll-lanes.ts";
-import { ALL_RULES, Contender, type Rules, Turns } from "./turns.ts";
+import type { Poll } from "./queued-poll.ts";
+import { SteadyTime } from "./steady-time.ts";
+import { type Tenant, type TenantShare, TenantTree } from "./tenant-tree.ts";
+import { ALL_RULES, type Rules } from "./turns.ts";
 
 /**
  * Whose poll goes next: weighted fair queuing of worker-slot time between tenants, when nobody knows beforehand what
@@ -83,62 +84,6 @@ import { ALL_RULES, Contender, type Rules, Turns } from "./turns.ts";
  * finish), at 10,000 busy tenants with 300,000 waiting polls.
  */
 
-/** What makes a poll. */
-export interface PollRequest {
-  readonly routerId: RouterId;
-  readonly tenantId: TenantId;
-  /** Orders the polls of one tenant. */
-  readonly dueAtMs: number;
-  /** What it will probably cost; rather too little than too much. Clipped to 1 ms … `pollMsMax`. */
-  readonly estimateMs: number;
-  /** A person waits for it, or it is a new router's first: it may overtake, within a bounded share. */
-  readonly isExpress: boolean;
-}
-
-/** Where a poll stands. It goes from left to right, once; `cancelled` and `finished` are final. */
-export type PollState = "new" | "waiting" | "released" | "running" | "finished" | "cancelled";
-
-/**
- * One poll, from enqueue to finish. It carries what the queue knows of it, so that the queue needs no table of polls:
- * a million waiting ones cost no look-up. Extend it to carry more; only the queue writes the fields below.
- */
-export class Poll implements WaitingPoll {
-  readonly routerId: RouterId;
-  readonly tenantId: TenantId;
-  readonly dueAtMs: number;
-  estimateMs: number;
-  isExpress: boolean;
-  state: PollState = "new";
-  tenant: Tenant | undefined = undefined;
-  /** On the queue's own clock; counts while the poll is running. */
-  startedAtMs = 0;
-
-  constructor(request: PollRequest) {
-    this.routerId = request.routerId;
-    this.tenantId = request.tenantId;
-    this.dueAtMs = Number.isFinite(request.dueAtMs) ? request.dueAtMs : 0;
-    this.estimateMs = request.estimateMs;
-    this.isExpress = request.isExpress;
-  }
-
-  get isWaiting(): boolean {
-    return this.state === "waiting";
-  }
-}
-
-/** What a tenant is entitled to. */
-export interface TenantShare {
-  /**
-   * Relative to other tenants; relative to its siblings for an MSP's child. Clipped to WEIGHT_MIN … WEIGHT_MAX; not a
-   * number = 1.
-   */
-  readonly weight: number;
-  /** The MSP it belongs to. */
-  readonly parent?: TenantId | undefined;
-  /** Polls in flight at once; for an MSP, together with its children's. Absent or absurd = no cap; at least 1. */
-  readonly inFlightMax?: number | undefined;
-}
-
 export interface TenantSnapshot {
   readonly tenantId: TenantId;
   readonly weight: number;
@@ -163,31 +108,21 @@ export interface FairQueueOptions {
   readonly clockStepMsMax?: number;
 }
 
-export const WEIGHT_MIN = 0.001;
-export const WEIGHT_MAX = 1_000_000;
 const ESTIMATE_MS_MIN = 1;
 const POLL_MS_MAX = 60_000;
 const CLOCK_STEP_MS_MAX = 1_000;
 
 export class FairQueue<P extends Poll = Poll> {
-  readonly #tenants = new Map<TenantId, Tenant>();
-  readonly #groups = new Map<TenantId, Group>();
-  readonly #root: Turns<Tenant | Group>;
-  readonly #rules: Rules;
+  readonly #tree: TenantTree;
+  readonly #time: SteadyTime;
   readonly #pollMsMax: number;
-  readonly #clockStepMsMax: number;
-
   #backlog = 0;
   #inFlight = 0;
-  /** Our time: starts at 0, never goes back. Small numbers keep the sums of start times exact. */
-  #timeMs = 0;
-  #lastNowMs = Number.NaN;
 
   constructor(options: FairQueueOptions = {}, rules: Rules = ALL_RULES) {
+    this.#tree = new TenantTree(rules);
+    this.#time = new SteadyTime(options.clockStepMsMax ?? CLOCK_STEP_MS_MAX);
     this.#pollMsMax = options.pollMsMax ?? POLL_MS_MAX;
-    this.#clockStepMsMax = options.clockStepMsMax ?? CLOCK_STEP_MS_MAX;
-    this.#rules = rules;
-    this.#root = new Turns(rules);
   }
 
   /** Polls released and not finished. */
@@ -202,25 +137,7 @@ export class FairQueue<P extends Poll = Poll> {
 
   /** Adds a tenant or changes its share. What it has used is not priced anew. */
   setTenant(tenantId: TenantId, share: TenantShare): void {
-    const tenant = this.#tenants.get(tenantId) ?? this.#addTenant(tenantId);
-    tenant.isRemoved = false;
-    const weight = clipWeight(share.weight);
-    const inFlightMax = clipCap(share.inFlightMax);
-
-    const own = this.#groups.get(tenantId);
-    if (own !== undefined) {
-      // An MSP: the share is the group's; its own routers are one more child.
-      this.#root.reweigh(own, weight, this.#timeMs);
-      own.inFlightMax = inFlightMax;
-      tenant.inFlightMax = Number.POSITIVE_INFINITY;
-    } else {
-      tenant.inFlightMax = inFlightMax;
-    }
-    this.#turnsOf(tenant).reweigh(tenant, weight, this.#timeMs);
-
-    const group = this.#groupFor(tenant, share.parent);
-    if (group !== tenant.group) this.#move(tenant, group);
-    this.#reconsider(tenant);
+    this.#tree.setShare(tenantId, share, this.#time.nowMs);
   }
 
   /**
@@ -228,7 +145,7 @@ export class FairQueue<P extends Poll = Poll> {
    * finish. The children of an MSP keep their group as long as any is there.
    */
   removeTenant(tenantId: TenantId): P[] {
-    const tenant = this.#tenants.get(tenantId);
+    const tenant = this.#tree.get(tenantId);
     if (tenant === undefined) return [];
     const waiting = [...tenant.lanes.values()];
     for (const poll of waiting) {
@@ -237,8 +154,8 @@ export class FairQueue<P extends Poll = Poll> {
     }
     this.#backlog -= waiting.length;
     tenant.isRemoved = true;
-    this.#reconsider(tenant);
-    this.#forgetIfGone(tenant);
+    this.#tree.reconsider(tenant, this.#time.nowMs);
+    this.#tree.forgetIfGone(tenant);
     return waiting as P[]; // Only `enqueue` adds to the lanes, and it takes a P.
   }
 
@@ -246,24 +163,24 @@ export class FairQueue<P extends Poll = Poll> {
    * Lets a poll wait for its tenant's turn. False for one that was enqueued before. A tenant never set gets weight 1.
    */
   enqueue(poll: P, nowMs: number): boolean {
-    this.#advance(nowMs);
+    const now = this.#time.read(nowMs);
     if (poll.state !== "new") return false;
     const tenant = this.#enter(poll);
     poll.state = "waiting";
     this.#backlog++;
     tenant.lanes.add(poll);
     // Behind another poll of its tenant it changes nobody's turn.
-    if (tenant.lanes.next === poll) this.#reconsider(tenant);
+    if (tenant.lanes.next === poll) this.#tree.reconsider(tenant, now);
     return true;
   }
 
   /** Lets a waiting poll go by the express lane. False when it does not wait, or does so already. */
   hasten(poll: P, nowMs: number): boolean {
-    this.#advance(nowMs);
+    const now = this.#time.read(nowMs);
     if (poll.state !== "waiting" || poll.isExpress) return false;
     const tenant = tenantOf(poll);
     tenant.lanes.hasten(poll);
-    this.#reconsider(tenant);
+    this.#tree.reconsider(tenant, now);
     return true;
   }
 
@@ -274,288 +191,113 @@ export class FairQueue<P extends Poll = Poll> {
     poll.state = "cancelled";
     tenant.lanes.takenBack();
     this.#backlog--;
-    this.#reconsider(tenant);
-    this.#forgetIfGone(tenant);
+    this.#tree.reconsider(tenant, this.#time.nowMs);
+    this.#tree.forgetIfGone(tenant);
     return true;
   }
 
   /** The poll whose turn it is, from now on in flight; undefined when none waits that may go. */
   release(nowMs: number): P | undefined {
-    const now = this.#advance(nowMs);
-    const top = this.#root.first(now);
-    if (top === undefined) return undefined;
-    this.#root.turnTaken();
-    let tenant: Tenant;
-    if (top instanceof Group) {
-      const child = top.turns.first(now);
-      invariant(child !== undefined, "a group takes turns only while a child has a poll waiting");
-      top.turns.turnTaken();
-      tenant = child;
-    } else {
-      tenant = top;
-    }
+    const now = this.#time.read(nowMs);
+    const tenant = this.#tree.takeTurn(now);
+    if (tenant === undefined) return undefined;
     const poll = tenant.lanes.take();
     invariant(poll !== undefined, "a tenant takes turns only while it has a poll waiting");
     this.#backlog--;
-    this.#fly(poll);
-    this.#reconsider(tenant);
-    this.#rebaseIfDue(tenant);
+    this.#fly(poll, tenant);
+    this.#tree.reconsider(tenant, now);
+    this.#tree.rebaseIfDue(tenant, now);
     return poll as P; // Only `enqueue` adds to the lanes, and it takes a P.
   }
 
   /** Counts a poll as in flight that another leader released. False for one that was enqueued before. */
   adopt(poll: P, isRunning: boolean, nowMs: number): boolean {
-    const now = this.#advance(nowMs);
+    const now = this.#time.read(nowMs);
     if (poll.state !== "new") return false;
     const tenant = this.#enter(poll);
-    this.#fly(poll);
+    this.#fly(poll, tenant);
     if (isRunning) this.#start(poll, now);
-    this.#reconsider(tenant);
+    this.#tree.reconsider(tenant, now);
     return true;
   }
 
   /** Notes that a worker started a poll: its clock runs from now. False for one not in flight, or started already. */
   started(poll: P, nowMs: number): boolean {
-    const now = this.#advance(nowMs);
+    const now = this.#time.read(nowMs);
     if (poll.state !== "released") return false;
     this.#start(poll, now);
     return true;
   }
 
   /**
-   * Takes a poll out of flight and charges it exactly: `costMs` clipped to 0 … `pollMsMax`; undefined or not a number
-   * = what it has used as far as we saw. False for one that is not in flight (never released, or heard of before).
+   * Takes a poll out of flight and charges it exactly: `costMs`, at most `pollMsMax`; undefined, negative or not a
+   * finite number = what it has used as far as we saw. False for one that is not in flight (never released, or heard
+   * of before).
    */
   finished(poll: P, costMs: number | undefined, nowMs: number): boolean {
-    const now = this.#advance(nowMs);
+    const now = this.#time.read(nowMs);
     if (poll.state !== "released" && poll.state !== "running") return false;
     const startedAtMs = poll.state === "running" ? poll.startedAtMs : undefined;
-    const used = startedAtMs === undefined ? 0 : now - startedAtMs;
-    const cost = clip(Number.isFinite(costMs) ? Number(costMs) : used, 0, this.#pollMsMax);
+    const seenMs = startedAtMs === undefined ? 0 : now - startedAtMs;
+    const isTold = costMs !== undefined && costMs >= 0 && Number.isFinite(costMs);
     poll.state = "finished";
     this.#inFlight--;
-
-    const tenant = tenantOf(poll);
-    const turns = this.#turnsOf(tenant);
-    tenant.settle(poll.estimateMs, startedAtMs, cost);
-    turns.bank(tenant, cost);
-    turns.refunded(tenant, now);
-    const group = tenant.group;
-    if (group !== undefined) {
-      group.settle(poll.estimateMs, startedAtMs, cost);
-      this.#root.bank(group, cost);
-      this.#root.refunded(group, now);
-    }
-    this.#rejoin(tenant);
-    this.#forgetIfGone(tenant);
+    const settled = {
+      estimateMs: poll.estimateMs,
+      startedAtMs,
+      costMs: Math.min(isTold ? costMs : seenMs, this.#pollMsMax),
+    };
+    this.#tree.settle(tenantOf(poll), settled, now);
     return true;
   }
 
   /** A tenant's weight at the root: an MSP's is that of its group. */
   weightOf(tenantId: TenantId): number {
-    return this.#groups.get(tenantId)?.weight ?? this.#tenants.get(tenantId)?.weight ?? 1;
+    return this.#tree.weightOf(tenantId);
   }
 
   /** A tenant's figures at `nowMs`; undefined for one never heard of. */
   tenant(tenantId: TenantId, nowMs: number): TenantSnapshot | undefined {
-    const tenant = this.#tenants.get(tenantId);
-    return tenant === undefined ? undefined : this.#snapshot(tenant, this.#advance(nowMs));
-  }
-
-  *tenants(nowMs: number): IterableIterator<TenantSnapshot> {
-    const now = this.#advance(nowMs);
-    for (const tenant of this.#tenants.values()) yield this.#snapshot(tenant, now);
-  }
-
-  #advance(nowMs: number): number {
-    const step = nowMs - this.#lastNowMs;
-    if (step > 0) this.#timeMs += Math.min(step, this.#clockStepMsMax);
-    if (Number.isFinite(nowMs)) this.#lastNowMs = nowMs;
-    return this.#timeMs;
-  }
-
-  #addTenant(tenantId: TenantId): Tenant {
-    const tenant = new Tenant(tenantId);
-    this.#tenants.set(tenantId, tenant);
-    tenant.group = this.#groups.get(tenantId);
-    tenant.group?.children.add(tenant);
-    return tenant;
+    const now = this.#time.read(nowMs);
+    const tenant = this.#tree.get(tenantId);
+    return tenant === undefined ? undefined : this.#snapshot(tenant, now);
   }
 
   #enter(poll: P): Tenant {
-    const tenant = this.#tenants.get(poll.tenantId) ?? this.#addTenant(poll.tenantId);
+    const tenant = this.#tree.have(poll.tenantId);
     poll.tenant = tenant;
     const estimate = Number.isFinite(poll.estimateMs) ? poll.estimateMs : ESTIMATE_MS_MIN;
-    poll.estimateMs = Math.round(clip(estimate, ESTIMATE_MS_MIN, this.#pollMsMax));
+    poll.estimateMs = Math.round(Math.min(Math.max(estimate, ESTIMATE_MS_MIN), this.#pollMsMax));
     return tenant;
   }
 
-  #fly(poll: Poll): void {
+  #fly(poll: Poll, tenant: Tenant): void {
     poll.state = "released";
     this.#inFlight++;
-    const tenant = tenantOf(poll);
-    tenant.charge(poll.estimateMs);
-    tenant.group?.charge(poll.estimateMs);
+    this.#tree.charge(tenant, poll.estimateMs);
   }
 
   #start(poll: Poll, now: number): void {
     poll.state = "running";
     poll.startedAtMs = now;
-    const tenant = tenantOf(poll);
-    tenant.start(now);
-    tenant.group?.start(now);
-  }
-
-  #turnsOf(tenant: Tenant): Turns<Contender> {
-    return tenant.group?.turns ?? this.#root;
-  }
-
-  /** Puts a tenant, and its group, where they belong after anything about them changed. */
-  #reconsider(tenant: Tenant): void {
-    const now = this.#timeMs;
-    const turns = this.#turnsOf(tenant);
-    const next = tenant.isCapped ? undefined : tenant.lanes.next;
-    if (next === undefined) {
-      turns.leave(tenant);
-    } else {
-      tenant.nextDueMs = next.dueAtMs;
-      if (turns.has(tenant)) turns.reordered(tenant, now);
-      else turns.join(tenant, now);
-    }
-    if (tenant.group !== undefined) this.#reconsiderGroup(tenant.group);
-  }
-
-  #reconsiderGroup(group: Group): void {
-    const now = this.#timeMs;
-    const nextDueMs = group.isCapped ? undefined : group.turns.nextDueMs;
-    if (nextDueMs === undefined) {
-      this.#root.leave(group);
-      return;
-    }
-    group.nextDueMs = nextDueMs;
-    if (this.#root.has(group)) this.#root.reordered(group, now);
-    else this.#root.join(group, now);
-  }
-
-  /** After a completion: lets a tenant or group take turns again that was held by its cap. */
-  #rejoin(tenant: Tenant): void {
-    const turns = this.#turnsOf(tenant);
-    if (!turns.has(tenant) && tenant.lanes.size > 0) this.#reconsider(tenant);
-    const group = tenant.group;
-    if (group !== undefined && !this.#root.has(group) && group.turns.size > 0) {
-      this.#reconsiderGroup(group);
-    }
-  }
-
-  /** The group a tenant belongs in: its parent's, its own when it has children, or none. */
-  #groupFor(tenant: Tenant, parentId: TenantId | undefined): Group | undefined {
-    const own = this.#groups.get(tenant.id);
-    if (own !== undefined) return own;
-    if (parentId === undefined || parentId === tenant.id) return undefined;
-    const parent = this.#tenants.get(parentId);
-    if (parent?.group !== undefined) return parent.group;
-    const present = this.#groups.get(parentId);
-    if (present !== undefined) return present;
-
-    const group = new Group(parentId, this.#rules);
-    this.#groups.set(parentId, group);
-    if (parent !== undefined) {
-      group.weight = parent.weight;
-      group.inFlightMax = parent.inFlightMax;
-      parent.inFlightMax = Number.POSITIVE_INFINITY;
-      this.#move(parent, group);
-      this.#reconsider(parent);
-    }
-    this.#root.settleIn(group, this.#timeMs);
-    return group;
-  }
-
-  /** Moves a tenant to another level, with its polls in flight, at that level's present virtual time. */
-  #move(tenant: Tenant, group: Group | undefined): void {
-    this.#turnsOf(tenant).leave(tenant);
-    const left = tenant.group;
-    if (left !== undefined) {
-      left.children.delete(tenant);
-      left.handOver(tenant, -1);
-      this.#root.refunded(left, this.#timeMs);
-      this.#reconsiderGroup(left);
-      this.#forgetGroupIfGone(left);
-    }
-    tenant.group = group;
-    group?.children.add(tenant);
-    group?.handOver(tenant, 1);
-    this.#turnsOf(tenant).settleIn(tenant, this.#timeMs);
-  }
-
-  #forgetIfGone(tenant: Tenant): void {
-    if (!tenant.isRemoved || tenant.inFlight > 0 || tenant.lanes.size > 0) return;
-    this.#tenants.delete(tenant.id);
-    const group = tenant.group;
-    if (group === undefined) return;
-    group.children.delete(tenant);
-    this.#forgetGroupIfGone(group);
-  }
-
-  #forgetGroupIfGone(group: Group): void {
-    if (group.children.size > 0) return;
-    this.#root.leave(group);
-    this.#groups.delete(group.id);
-  }
-
-  #rebaseIfDue(tenant: Tenant): void {
-    if (this.#root.shouldRebase) {
-      const singles = [...this.#tenants.values()].filter((each) => each.group === undefined);
-      this.#root.rebase([...singles, ...this.#groups.values()], this.#timeMs);
-    }
-    if (tenant.group?.turns.shouldRebase) {
-      tenant.group.turns.rebase(tenant.group.children, this.#timeMs);
-    }
+    this.#tree.start(tenantOf(poll), now);
   }
 
   #snapshot(tenant: Tenant, now: number): TenantSnapshot {
-    const own = this.#groups.get(tenant.id);
     const oldest = tenant.lanes.oldestDueMs;
+    const parent = this.#tree.parentOf(tenant);
     return {
       tenantId: tenant.id,
-      weight: own?.weight ?? tenant.weight,
-      parent: tenant.group === own ? undefined : tenant.group?.id,
+      weight: parent === undefined ? this.#tree.weightOf(tenant.id) : tenant.weight,
+      parent,
       backlog: tenant.lanes.size,
       oldestDueAtMs: oldest === Number.POSITIVE_INFINITY ? undefined : oldest,
       inFlight: tenant.inFlight,
       running: tenant.running,
       receivedMs: tenant.finishedMs + tenant.elapsedMs(now),
       isCapped: tenant.isCapped || tenant.group?.isCapped === true,
-      tag: this.#turnsOf(tenant).tag(tenant, now),
+      tag: this.#tree.tagOf(tenant, now),
     };
-  }
-}
-
-/** A tenant's turn-taking and its waiting polls. The queue's own. */
-class Tenant extends Contender {
-  readonly id: TenantId;
-  readonly lanes = new PollLanes<Poll>();
-  /** The MSP's group it takes turns in; undefined = it takes turns at the root. */
-  group: Group | undefined = undefined;
-  /** Taken away while polls were in flight: forgotten when the last of them ends. */
-  isRemoved = false;
-
-  constructor(id: TenantId) {
-    super();
-    this.id = id;
-  }
-}
-
-/** An MSP with its children. */
-class Group extends Contender {
-  /** The MSP. */
-  readonly id: TenantId;
-  readonly turns: Turns<Tenant>;
-  readonly children = new Set<Tenant>();
-
-  constructor(id: TenantId, rules: Rules) {
-    super();
-    this.id = id;
-    this.turns = new Turns(rules);
   }
 }
 
@@ -563,17 +305,4 @@ function tenantOf(poll: Poll): Tenant {
   const { tenant } = poll;
   invariant(tenant !== undefined, "a poll past `new` has its tenant");
   return tenant;
-}
-
-function clip(value: number, min: number, max: number): number {
-  return Math.min(Math.max(value, min), max);
-}
-
-function clipWeight(weight: number): number {
-  return Number.isNaN(weight) ? 1 : clip(weight, WEIGHT_MIN, WEIGHT_MAX);
-}
-
-function clipCap(inFlightMax: number | undefined): number {
-  if (inFlightMax === undefined || Number.isNaN(inFlightMax)) return Number.POSITIVE_INFINITY;
-  return Math.max(1, inFlightMax);
 }

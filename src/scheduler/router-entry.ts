@@ -1,6 +1,6 @@
 import type { RouterId } from "../routers/router.ts";
 import { FIRST_ESTIMATE_MS } from "./cost-estimate.ts";
-import { Poll, type PollRequest } from "./fair-queue.ts";
+import { Poll, type PollRequest } from "./queued-poll.ts";
 import type { RouterHealth } from "./router-health.ts";
 import type { TenantAccount } from "./tenant-account.ts";
 import { TimetableEntry } from "./timetable.ts";

@@ -1,9 +1,9 @@
 import { POLL_OUTCOMES, type PollOutcome } from "../routers/router.ts";
 import type { TenantId, Tier } from "../tenants/tenant.ts";
 import { FIRST_ESTIMATE_MS } from "./cost-estimate.ts";
-import type { TenantShare } from "./fair-queue.ts";
 import { LatenessHistogram } from "./lateness-histogram.ts";
 import type { RouterEntry } from "./router-entry.ts";
+import type { TenantShare } from "./tenant-tree.ts";
 
 /** Why a due time passed without a poll of its own. */
 export const SKIP_REASONS = ["overrun", "backlog", "suspended", "unreachable_backoff"] as const;

@@ -38,6 +38,14 @@ export const ALL_RULES: Rules = {
 /** Virtual time above which a level counts from zero again, so that doubles keep a precision of 0.001 ms. */
 const VIRTUAL_TIME_MAX = 2 ** 42;
 
+/** A poll that is no more in flight. */
+export interface SettledPoll {
+  readonly estimateMs: number;
+  /** Undefined for one that no worker is known to have started. */
+  readonly startedAtMs: number | undefined;
+  readonly costMs: number;
+}
+
 /** One who takes turns. Every figure in slot-milliseconds, or those divided by the weight (virtual time). */
 export class Contender {
   weight = 1;
@@ -85,8 +93,8 @@ export class Contender {
     this.startsSumMs += sign * other.startsSumMs;
   }
 
-  /** Takes a poll out of flight. `startedAtMs` is undefined for a poll no worker started. */
-  settle(estimateMs: number, startedAtMs: number | undefined, costMs: number): void {
+  /** Takes a poll out of flight. */
+  settle({ estimateMs, startedAtMs, costMs }: SettledPoll): void {
     this.inFlight--;
     this.estimatesMs -= estimateMs;
     if (startedAtMs !== undefined) {
@@ -177,18 +185,20 @@ export class Turns<C extends Contender> {
     if (contender.position === from) this.#sink(contender, tag, from);
   }
 
-  /** Restores the order after a completion, which may have lowered the tag. */
+  /** Charges what a poll cost that is no more in flight. */
+  settle(contender: C, settled: SettledPoll, nowMs: number): void {
+    const { chargesCost, weighs } = this.#rules;
+    contender.settle(settled);
+    contender.banked += (chargesCost ? settled.costMs : 1) / (weighs ? contender.weight : 1);
+    this.refunded(contender, nowMs);
+  }
+
+  /** Restores the order after something that may have lowered the tag. */
   refunded(contender: C, nowMs: number): void {
     if (contender.position < 0 || !this.#rules.movesForward) return;
     const tag = this.tag(contender, nowMs);
     // Held lower than it is: put right when it comes to the head.
     if (tag < this.#heldTag(contender.position)) this.#rise(contender, tag, contender.position);
-  }
-
-  /** Charges what a finished poll cost. */
-  bank(contender: C, costMs: number): void {
-    const { chargesCost, weighs } = this.#rules;
-    contender.banked += (chargesCost ? costMs : 1) / (weighs ? contender.weight : 1);
   }
 
   /** Changes a weight without changing the present tag: what was used before is not priced anew. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FairQueue, Poll } from "../../../src/scheduler/fair-queue.ts";
+import { FairQueue } from "../../../src/scheduler/fair-queue.ts";
+import { Poll } from "../../../src/scheduler/queued-poll.ts";
 import type { Rules } from "../../../src/scheduler/turns.ts";
 import type { TenantId } from "../../../src/tenants/tenant.ts";
 import {

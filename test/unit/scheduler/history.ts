@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { seededRandom } from "../../../src/lib/seeded-random.ts";
 import type { RouterId } from "../../../src/routers/router.ts";
-import { FairQueue, Poll } from "../../../src/scheduler/fair-queue.ts";
+import { FairQueue } from "../../../src/scheduler/fair-queue.ts";
+import { Poll } from "../../../src/scheduler/queued-poll.ts";
 import { ALL_RULES, type Rules } from "../../../src/scheduler/turns.ts";
 import type { TenantId } from "../../../src/tenants/tenant.ts";
 

@@ -1,6 +1,8 @@
 import { seededRandom } from "../../../src/lib/seeded-random.ts";
 import type { RouterId } from "../../../src/routers/router.ts";
-import { FairQueue, Poll, type TenantShare } from "../../../src/scheduler/fair-queue.ts";
+import { FairQueue } from "../../../src/scheduler/fair-queue.ts";
+import { Poll } from "../../../src/scheduler/queued-poll.ts";
+import type { TenantShare } from "../../../src/scheduler/tenant-tree.ts";
 import { ALL_RULES, type Rules } from "../../../src/scheduler/turns.ts";
 import type { TenantId } from "../../../src/tenants/tenant.ts";
 
