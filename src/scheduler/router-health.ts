@@ -1,4 +1,4 @@
-import type { PollOutcome } from "../routers/router.ts";
+import { intervalsToNextPoll, type ReachabilityRules } from "../routers/reachability.ts";
 
 /**
  * Routers that do not answer. After a few failed polls a router is unreachable: instead of a full poll it gets one
@@ -14,44 +14,19 @@ export interface RouterHealth {
   hasAnswered: boolean;
 }
 
-export interface HealthRules {
-  /** Failed polls after which a router is unreachable. */
-  readonly failuresMax: number;
-  readonly probeSpacingMsMax: number;
-}
-
-/** Doubling beyond this many times cannot matter: 2^20 intervals of a second are twelve days. */
-const DOUBLINGS_MAX = 20;
-
-/** Whether a poll shows that the router answers (true), that it does not (false), or neither (undefined). */
-export function answersBy(outcome: PollOutcome): boolean | undefined {
-  switch (outcome) {
-    case "answered":
-    case "partial":
-    case "refused":
-    case "malformed":
-      return true;
-    case "silent":
-    case "unreachable":
-      return false;
-    case "misconfigured":
-    case "expired":
-    case "lost":
-      return undefined;
-  }
-}
-
-export function isUnreachable(health: RouterHealth, rules: HealthRules): boolean {
+export function isUnreachable(health: RouterHealth, rules: ReachabilityRules): boolean {
   return health.failures >= rules.failuresMax;
 }
 
 /** Notes a failed poll or probe and plans the next probe. */
-export function noteFailure(health: RouterHealth, intervalMs: number, rules: HealthRules): void {
+export function noteFailure(
+  health: RouterHealth,
+  intervalMs: number,
+  rules: ReachabilityRules,
+): void {
   health.failures++;
   if (!isUnreachable(health, rules)) return;
-  const doublings = Math.min(health.failures - rules.failuresMax, DOUBLINGS_MAX);
-  const spacingMax = Math.max(1, Math.floor(rules.probeSpacingMsMax / intervalMs));
-  health.duesToSkip = Math.min(2 ** doublings, spacingMax) - 1;
+  health.duesToSkip = intervalsToNextPoll(health.failures, intervalMs, rules) - 1;
 }
 
 export function noteAnswer(health: RouterHealth): void {

@@ -1,4 +1,5 @@
 import type { PollCompletion, PollJob } from "../queue/poll-job.ts";
+import { answersBy, type ReachabilityRules } from "../routers/reachability.ts";
 import type { PollOutcome, RouterId, ScheduledRouter } from "../routers/router.ts";
 import type { TenantId, Tier } from "../tenants/tenant.ts";
 import { nextEstimate } from "./cost-estimate.ts";
@@ -7,13 +8,7 @@ import { intervalMsOf, madeAtMs } from "./due-times.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { fairnessRows } from "./fairness-rows.ts";
 import { RouterEntry, RouterPoll } from "./router-entry.ts";
-import {
-  answersBy,
-  type HealthRules,
-  isUnreachable,
-  noteAnswer,
-  noteFailure,
-} from "./router-health.ts";
+import { isUnreachable, noteAnswer, noteFailure } from "./router-health.ts";
 import {
   type FairnessRow,
   type ScheduledTenant,
@@ -39,7 +34,7 @@ export interface PlannedRouter extends ScheduledRouter {
   readonly pollRequestedAtMs?: number | null;
 }
 
-export interface ZoneRules extends HealthRules {
+export interface ZoneRules extends ReachabilityRules {
   /** The longest a poll may run (30 s): no poll is charged more than twice that. */
   readonly pollDeadlineMsMax?: number | undefined;
 }
