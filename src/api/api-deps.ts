@@ -1,6 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Module } from "../modules/module.ts";
+import type { ReachabilityRules } from "../routers/reachability.ts";
 import type { Pool } from "../storage/pool.ts";
 import type { Tier, TierRules } from "../tenants/tenant.ts";
 import type { HealthDeps } from "./routes/health.ts";
@@ -30,6 +31,8 @@ export interface ApiDeps extends OpsDeps {
   /** By name. */
   readonly modules: ReadonlyMap<string, Module>;
   readonly targetGuard: TargetGuard;
+  /** As the scheduler goes by them. */
+  readonly reachability: ReachabilityRules;
   readonly clock: Clock;
   /** Bytes of an import's body; 8 MiB when absent, about 800 for each of the rows it may have. */
   readonly importBytesMax?: number;

@@ -43,6 +43,10 @@ export async function startApiRole(
             ownAddresses: config.targets.ownAddresses,
             allow: config.targets.allow,
           },
+          reachability: {
+            failuresMax: config.scheduler.unreachableAfterFailures,
+            probeSpacingMsMax: 1_000 * config.scheduler.probeSpacingSecondsMax,
+          },
           readinessChecks: {
             postgres: async () => {
               await app.query("select 1");

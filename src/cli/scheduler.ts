@@ -50,11 +50,12 @@ export async function startSchedulerRole(
           const tenants = await tenantSchedules(pool);
           slugs.clear();
           for (const { tenantId, slug } of tenants) slugs.set(tenantId, slug);
-          return tenants.map(({ tenantId, tier, state }) => ({
+          return tenants.map(({ tenantId, tier, state, parentId }) => ({
             tenantId,
             tier,
             isActive: state === "active",
             weight: config.tiers[tier].weight,
+            parent: parentId ?? undefined,
           }));
         },
         routersOfZone: (zoneKey) => routersOfZone(pool, zoneKey),

@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { TIERS } from "../tenants/tenant.ts";
+import { ADMISSION_POLICIES, TIERS } from "../tenants/tenant.ts";
 
 /** The configuration file's shape; config/fairwalk.yaml explains each key and holds the same defaults. */
 
@@ -57,6 +57,7 @@ const TIER_SCHEMA = Type.Object(
     routersMax: Type.Integer({ minimum: 0, maximum: 10_000_000 }),
     intervalSecondsMin: Type.Integer({ minimum: 1, maximum: 86_400 }),
     retentionDays: Type.Integer({ minimum: 1, maximum: 36_500 }),
+    admission: Type.Enum([...ADMISSION_POLICIES], { default: "warn" }),
   },
   { additionalProperties: false },
 );

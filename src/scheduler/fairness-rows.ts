@@ -10,6 +10,8 @@ interface Claimant {
   readonly snapshot: TenantSnapshot;
   readonly seconds: number;
   readonly receivedMs: number;
+  readonly pollsPerSecond: number;
+  readonly meanCostMs: number | null;
   readonly demandMsPerSecond: number;
   readonly onTimeRatio: number | null;
   /** What it asks for: its demand, and at least what it got. */
@@ -85,6 +87,8 @@ function rowOf(claimant: Claimant, share: number): FairnessRow {
     weight: snapshot.weight,
     routers: account.routers.size,
     unreachableRouters: account.unreachable,
+    pollsPerSecond: claimant.pollsPerSecond,
+    meanCostMs: claimant.meanCostMs,
     demandMsPerSecond: claimant.demandMsPerSecond,
     receivedMs: claimant.receivedMs,
     fairShareMs: share * claimant.seconds,

@@ -32,6 +32,9 @@ export interface FairnessRow {
   readonly weight: number;
   readonly routers: number;
   readonly unreachableRouters: number;
+  /** Polls that came due; what one cost on average, null before any was measured. */
+  readonly pollsPerSecond: number;
+  readonly meanCostMs: number | null;
   /** Slot-milliseconds per second: polls that came due times what a poll costs. */
   readonly demandMsPerSecond: number;
   /** Slot time received in the last one to two minutes, and what an ideal scheduler would have given. */
@@ -87,7 +90,7 @@ export class TenantAccount {
   #retries = RETRIES_BURST;
   #current: Span;
   #previous: Span;
-  #meanCostMs = FIRST_ESTIMATE_MS;
+  #meanCostMs: number | null = null;
 
   constructor(tenant: ScheduledTenant, nowMs: number) {
     this.tenantId = tenant.tenantId;
@@ -152,10 +155,13 @@ export class TenantAccount {
     const finished = sum("finished");
     const meanCostMs = finished > 0 ? sum("costMs") / finished : this.#meanCostMs;
     const judged = sum("onTime") + sum("late");
+    const pollsPerSecond = sum("offered") / seconds;
     return {
       seconds,
       receivedMs: Math.max(0, receivedMs - since.receivedAtBeginMs),
-      demandMsPerSecond: (sum("offered") * meanCostMs) / seconds,
+      pollsPerSecond,
+      meanCostMs,
+      demandMsPerSecond: pollsPerSecond * (meanCostMs ?? FIRST_ESTIMATE_MS),
       onTimeRatio: judged === 0 ? null : sum("onTime") / judged,
     };
   }

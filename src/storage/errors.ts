@@ -15,6 +15,8 @@ export type ConflictReason =
   | "unknown_router"
   | "unknown_tenant"
   | "in_use"
+  | "not_an_msp"
+  | "has_tenants"
   | "invalid_value";
 
 /** What was asked contradicts what is stored; nothing was changed. `constraint` is the name of the rule that refused. */
@@ -46,6 +48,9 @@ const REASONS: Readonly<Record<string, ConflictReason>> = {
   text_facts_router_fkey: "unknown_router",
   api_keys_tenant_fkey: "unknown_tenant",
   sample_shapes_tenant_fkey: "unknown_tenant",
+  tenants_parent_fkey: "not_an_msp",
+  tenants_parent_is_msp_check: "not_an_msp",
+  tenants_msp_stays_check: "has_tenants",
 };
 
 /** Runs `work` and turns a refusal by one of our constraints into a StorageConflict; `action` opens its message. */
@@ -60,7 +65,7 @@ export async function refusing<T>(action: string, work: () => Promise<T>): Promi
 function conflictOf(action: string, error: unknown): StorageConflict | undefined {
   if (!(error instanceof pg.DatabaseError) || error.constraint === undefined) return undefined;
   const { code, constraint } = error;
-  if (code === CHECK_VIOLATION) {
+  if (code === CHECK_VIOLATION && REASONS[constraint] === undefined) {
     return new StorageConflict(
       "invalid_value",
       constraint,
@@ -68,7 +73,9 @@ function conflictOf(action: string, error: unknown): StorageConflict | undefined
       error,
     );
   }
-  if (code !== UNIQUE_VIOLATION && code !== FOREIGN_KEY_VIOLATION) return undefined;
+  if (![UNIQUE_VIOLATION, FOREIGN_KEY_VIOLATION, CHECK_VIOLATION].includes(code ?? "")) {
+    return undefined;
+  }
   // The same foreign key is broken from both ends: by naming what is not there, and by removing what is still named.
   const isRemoval = code === FOREIGN_KEY_VIOLATION && /^update or delete/.test(error.message);
   const reason = isRemoval ? "in_use" : REASONS[constraint];

@@ -73,3 +73,49 @@ export async function pollsOfRouter(
   );
   return rows.map(pollOf);
 }
+
+/** How one poll went, without what it brought. */
+export interface PollSummary {
+  readonly dueAt: Date;
+  readonly startedAt: Date;
+  readonly outcome: PollOutcome;
+  readonly costMs: number;
+}
+
+/** The last polls of each of the routers, newest first and `limit` of each at most; a router without polls is absent. */
+export async function recentPolls(
+  client: TenantClient,
+  routerIds: readonly RouterId[],
+  { limit, since }: { readonly limit: number; readonly since: Date },
+): Promise<Map<RouterId, PollSummary[]>> {
+  const { rows } = await client.query<{
+    router_id: RouterId;
+    due_at: Date;
+    started_at: Date;
+    outcome: PollOutcome;
+    cost_ms: number;
+  }>(
+    `select r.id as router_id, l.due_at, l.started_at, l.outcome, l.cost_ms
+     from unnest($2::uuid[]) r (id)
+     cross join lateral (
+       select p.due_at, p.started_at, p.outcome, p.cost_ms, p.polled_at from polls p
+       where p.tenant_id = $1 and p.router_id = r.id and p.polled_at >= $3
+       order by p.polled_at desc limit $4
+     ) l
+     order by l.polled_at desc`,
+    [client.tenantId, routerIds, since, limit],
+  );
+  const polls = new Map<RouterId, PollSummary[]>();
+  for (const row of rows) {
+    const poll = {
+      dueAt: row.due_at,
+      startedAt: row.started_at,
+      outcome: row.outcome,
+      costMs: row.cost_ms,
+    };
+    const known = polls.get(row.router_id);
+    if (known === undefined) polls.set(row.router_id, [poll]);
+    else known.push(poll);
+  }
+  return polls;
+}

@@ -6,6 +6,12 @@ import { type Pool, type Queryable, withTransaction } from "./pool.ts";
 export interface TenantFairness {
   readonly tenantId: TenantId;
   readonly weight: number;
+  readonly routers: number;
+  readonly unreachableRouters: number;
+  /** Polls that came due. */
+  readonly pollsPerSecond: number;
+  /** Of a poll; null: none was measured yet. */
+  readonly meanCostMs: number | null;
   /** Slot time its routers ask for, per second. */
   readonly demandMsPerSecond: number;
   /** Slot time it got, and would have got of an ideal scheduler. */
@@ -13,6 +19,8 @@ export interface TenantFairness {
   readonly fairShareMs: number;
   /** Polls due and not started. */
   readonly backlog: number;
+  /** Polls released and not finished. */
+  readonly inFlight: number;
   /** Milliseconds since the Unix epoch; null: nothing is due. */
   readonly oldestDueAtMs: number | null;
   /** Null: nothing was started. */
@@ -32,7 +40,23 @@ export interface FairnessRow extends TenantFairness {
   readonly updatedAt: Date;
 }
 
-/** Replaces what is known of a zone; tenants that are gone are left out. As fairwalk_scheduler. */
+/** The columns a leader fills, but for the zone's key and the time. */
+const FIGURES = `tenant_id, weight, routers, unreachable_routers, polls_per_second, mean_cost_ms, demand_ms_per_second,
+  received_ms, fair_share_ms, backlog, in_flight, oldest_due_at, lateness_p50_ms, lateness_p99_ms, on_time_ratio, polls,
+  skips`;
+
+function figuresOf(table: string): string {
+  return FIGURES.replaceAll(/\w+/g, `${table}.$&`);
+}
+
+/** A bucket of zone_demand, and how long buckets are kept. */
+const DEMAND_BUCKET = "5 minutes";
+const DEMAND_KEPT = "1 day";
+
+/**
+ * Replaces what is known of a zone, and adds what its tenants ask for together to the zone's history. Tenants that are
+ * gone are left out. As fairwalk_scheduler.
+ */
 export async function saveFairness(
   pool: Pool,
   zoneKey: string,
@@ -41,10 +65,15 @@ export async function saveFairness(
   const rows = tenants.map((row) => ({
     tenant_id: row.tenantId,
     weight: row.weight,
+    routers: row.routers,
+    unreachable_routers: row.unreachableRouters,
+    polls_per_second: row.pollsPerSecond,
+    mean_cost_ms: row.meanCostMs,
     demand_ms_per_second: row.demandMsPerSecond,
     received_ms: row.receivedMs,
     fair_share_ms: row.fairShareMs,
     backlog: row.backlog,
+    in_flight: row.inFlight,
     oldest_due_at: row.oldestDueAtMs === null ? null : new Date(row.oldestDueAtMs),
     lateness_p50_ms: row.latenessP50Ms,
     lateness_p99_ms: row.latenessP99Ms,
@@ -52,27 +81,34 @@ export async function saveFairness(
     polls: row.polls,
     skips: row.skips,
   }));
+  const demand = tenants.reduce((sum, row) => sum + row.demandMsPerSecond, 0);
   await withTransaction(pool, async (client) => {
     await client.query(
-      `insert into tenant_fairness (tenant_id, zone_key, weight, demand_ms_per_second, received_ms, fair_share_ms,
-         backlog, oldest_due_at, lateness_p50_ms, lateness_p99_ms, on_time_ratio, polls, skips, updated_at)
-       select b.tenant_id, $1, b.weight, b.demand_ms_per_second, b.received_ms, b.fair_share_ms, b.backlog,
-         b.oldest_due_at, b.lateness_p50_ms, b.lateness_p99_ms, b.on_time_ratio, b.polls, b.skips, now()
-       from jsonb_to_recordset($2) as b (tenant_id uuid, weight float8, demand_ms_per_second float8,
-         received_ms float8, fair_share_ms float8, backlog integer, oldest_due_at timestamptz, lateness_p50_ms float8,
+      `insert into tenant_fairness (zone_key, ${FIGURES}, updated_at)
+       select $1, ${figuresOf("b")}, now()
+       from jsonb_to_recordset($2) as b (tenant_id uuid, weight float8, routers integer, unreachable_routers integer,
+         polls_per_second float8, mean_cost_ms float8, demand_ms_per_second float8, received_ms float8,
+         fair_share_ms float8, backlog integer, in_flight integer, oldest_due_at timestamptz, lateness_p50_ms float8,
          lateness_p99_ms float8, on_time_ratio float8, polls jsonb, skips jsonb)
        join tenants t on t.id = b.tenant_id
        on conflict (tenant_id, zone_key) do update set
-         weight = excluded.weight, demand_ms_per_second = excluded.demand_ms_per_second,
-         received_ms = excluded.received_ms, fair_share_ms = excluded.fair_share_ms, backlog = excluded.backlog,
-         oldest_due_at = excluded.oldest_due_at, lateness_p50_ms = excluded.lateness_p50_ms,
-         lateness_p99_ms = excluded.lateness_p99_ms, on_time_ratio = excluded.on_time_ratio,
-         polls = excluded.polls, skips = excluded.skips, updated_at = excluded.updated_at`,
+         (${FIGURES}, updated_at) = row (${figuresOf("excluded")}, excluded.updated_at)`,
       [zoneKey, JSON.stringify(rows)],
     );
     await client.query(
       "delete from tenant_fairness where zone_key = $1 and tenant_id <> all ($2)",
       [zoneKey, tenants.map(({ tenantId }) => tenantId)],
+    );
+    await client.query(
+      `insert into zone_demand as z (zone_key, bucket_at, reports, demand_ms_per_second_sum)
+       values ($1, date_bin('${DEMAND_BUCKET}', now(), 'epoch'), 1, $2)
+       on conflict (zone_key, bucket_at) do update set
+         reports = z.reports + 1, demand_ms_per_second_sum = z.demand_ms_per_second_sum + excluded.demand_ms_per_second_sum`,
+      [zoneKey, demand],
+    );
+    await client.query(
+      `delete from zone_demand where zone_key = $1 and bucket_at < now() - interval '${DEMAND_KEPT}'`,
+      [zoneKey],
     );
   });
 }
@@ -83,10 +119,15 @@ interface FairnessColumns {
   tier: Tier;
   zone_key: string;
   weight: number;
+  routers: number;
+  unreachable_routers: number;
+  polls_per_second: number;
+  mean_cost_ms: number | null;
   demand_ms_per_second: number;
   received_ms: number;
   fair_share_ms: number;
   backlog: number;
+  in_flight: number;
   oldest_due_at: Date | null;
   lateness_p50_ms: number | null;
   lateness_p99_ms: number | null;
@@ -96,13 +137,17 @@ interface FairnessColumns {
   updated_at: Date;
 }
 
-/** All tenants in all zones, as their leaders last reported. As fairwalk_platform; as fairwalk_app one tenant's own. */
-export async function fairnessRows(pool: Queryable): Promise<FairnessRow[]> {
+/**
+ * Tenants in all zones, as their leaders last reported: of all tenants as fairwalk_platform, or of the one named; as
+ * fairwalk_app in that tenant's own transaction.
+ */
+export async function fairnessRows(pool: Queryable, tenantId?: TenantId): Promise<FairnessRow[]> {
   const { rows } = await pool.query<FairnessColumns>(
-    `select f.tenant_id, t.slug, t.tier, f.zone_key, f.weight, f.demand_ms_per_second, f.received_ms, f.fair_share_ms,
-       f.backlog, f.oldest_due_at, f.lateness_p50_ms, f.lateness_p99_ms, f.on_time_ratio, f.polls, f.skips, f.updated_at
+    `select f.zone_key, ${figuresOf("f")}, t.slug, t.tier, f.updated_at
      from tenant_fairness f join tenants t on t.id = f.tenant_id
+     where $1::uuid is null or f.tenant_id = $1
      order by f.zone_key, t.slug`,
+    [tenantId ?? null],
   );
   return rows.map((row) => ({
     tenantId: row.tenant_id,
@@ -110,10 +155,15 @@ export async function fairnessRows(pool: Queryable): Promise<FairnessRow[]> {
     tier: row.tier,
     zoneKey: row.zone_key,
     weight: row.weight,
+    routers: row.routers,
+    unreachableRouters: row.unreachable_routers,
+    pollsPerSecond: row.polls_per_second,
+    meanCostMs: row.mean_cost_ms,
     demandMsPerSecond: row.demand_ms_per_second,
     receivedMs: row.received_ms,
     fairShareMs: row.fair_share_ms,
     backlog: row.backlog,
+    inFlight: row.in_flight,
     oldestDueAtMs: row.oldest_due_at?.getTime() ?? null,
     latenessP50Ms: row.lateness_p50_ms,
     latenessP99Ms: row.lateness_p99_ms,

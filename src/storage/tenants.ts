@@ -16,25 +16,28 @@ interface TenantRow {
   slug: string;
   tier: Tier;
   state: TenantState;
+  parent_id: TenantId | null;
   created_at: Date;
 }
 
-const COLUMNS = "id, name, slug, tier, state, created_at";
+const COLUMNS = "id, name, slug, tier, state, parent_id, created_at";
 
 function tenantOf(row: TenantRow): Tenant {
-  const { created_at: createdAt, ...tenant } = row;
-  return { ...tenant, createdAt };
+  const { created_at: createdAt, parent_id: parentId, ...tenant } = row;
+  return { ...tenant, parentId, createdAt };
 }
 
 export interface NewTenant {
   readonly name: string;
   readonly slug: string;
   readonly tier: Tier;
+  /** The MSP it belongs to; absent or null: nobody's. */
+  readonly parentId?: TenantId | null | undefined;
 }
 
 /**
  * Makes a tenant with its data key and its first partitions, all or nothing. Rejects with a StorageConflict
- * `duplicate_slug` when the slug is taken.
+ * `duplicate_slug` when the slug is taken, `not_an_msp` when the parent is none that may have tenants of its own.
  */
 export function createTenant(
   pool: Pool,
@@ -46,9 +49,9 @@ export function createTenant(
   return refusing(`Cannot create tenant "${tenant.slug}"`, () =>
     withTenant(pool, id, async (client) => {
       const { rows } = await client.query<TenantRow>(
-        `insert into tenants (id, name, slug, tier, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $5) returning ${COLUMNS}`,
-        [id, tenant.name, tenant.slug, tenant.tier, now],
+        `insert into tenants (id, name, slug, tier, parent_id, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $6) returning ${COLUMNS}`,
+        [id, tenant.name, tenant.slug, tenant.tier, tenant.parentId ?? null, now],
       );
       await createDataKey(client, id, masterKey, now);
       await makeLeaves(client, id, missingLeaves(tenant.tier, now.getTime(), undefined));
@@ -57,11 +60,15 @@ export function createTenant(
   );
 }
 
-/** A page of tenants, oldest first. */
-export async function listTenants(pool: Queryable, page: PageRequest): Promise<Tenant[]> {
+/** A page of tenants, oldest first; with `parentId` those of that MSP alone. */
+export async function listTenants(
+  pool: Queryable,
+  page: PageRequest & { readonly parentId?: TenantId | undefined },
+): Promise<Tenant[]> {
   const { rows } = await pool.query<TenantRow>(
-    `select ${COLUMNS} from tenants where $1::uuid is null or id > $1 order by id limit $2`,
-    [page.after ?? null, page.limit],
+    `select ${COLUMNS} from tenants
+     where ($1::uuid is null or id > $1) and ($2::uuid is null or parent_id = $2) order by id limit $3`,
+    [page.after ?? null, page.parentId ?? null, page.limit],
   );
   return rows.map(tenantOf);
 }
@@ -80,33 +87,53 @@ export async function tenantBySlug(pool: Queryable, slug: string): Promise<Tenan
   return rows.map(tenantOf)[0];
 }
 
-/** Changes what is given; the slug never changes. Undefined when there is no such tenant. */
+export interface TenantChange {
+  readonly name?: string | undefined;
+  readonly tier?: Tier | undefined;
+  /** Null: it belongs to nobody any more. */
+  readonly parentId?: TenantId | null | undefined;
+}
+
+/**
+ * Changes what is given; the slug never changes. Undefined when there is no such tenant. Rejects with a StorageConflict
+ * `not_an_msp` when the parent is none that may have tenants of its own, `has_tenants` when an MSP would stop being one
+ * while tenants belong to it.
+ */
 export function updateTenant(
   pool: Queryable,
   id: TenantId,
-  change: { readonly name?: string | undefined; readonly tier?: Tier | undefined },
+  change: TenantChange,
 ): Promise<Tenant | undefined> {
   return refusing(`Cannot change tenant "${id}"`, async () => {
     const { rows } = await pool.query<TenantRow>(
-      `update tenants set name = coalesce($2, name), tier = coalesce($3, tier), updated_at = now()
+      `update tenants set name = coalesce($2, name), tier = coalesce($3, tier),
+         parent_id = case when $4 then $5 else parent_id end, updated_at = now()
        where id = $1 returning ${COLUMNS}`,
-      [id, change.name ?? null, change.tier ?? null],
+      [
+        id,
+        change.name ?? null,
+        change.tier ?? null,
+        change.parentId !== undefined,
+        change.parentId ?? null,
+      ],
     );
     return rows.map(tenantOf)[0];
   });
 }
 
-/** Undefined when there is no such tenant. */
-export async function setTenantState(
+/** Undefined when there is no such tenant. Rejects as `updateTenant` where an MSP with tenants would be erased. */
+export function setTenantState(
   pool: Queryable,
   id: TenantId,
   state: TenantState,
 ): Promise<Tenant | undefined> {
-  const { rows } = await pool.query<TenantRow>(
-    `update tenants set state = $2, updated_at = now() where id = $1 returning ${COLUMNS}`,
-    [id, state],
-  );
-  return rows.map(tenantOf)[0];
+  return refusing(`Cannot change the state of tenant "${id}" to ${state}`, async () => {
+    const { rows } = await pool.query<TenantRow>(
+      `update tenants set state = $2, updated_at = now() where id = $1 returning ${COLUMNS}`,
+      [id, state],
+    );
+    return rows.map(tenantOf)[0];
+  });
 }
 
 /** How often a partition that is being read or written is tried again before erasure gives up. */
@@ -124,7 +151,8 @@ const LOCK_NOT_AVAILABLE = "55P03";
 /**
  * Erases a tenant: its keys first, so that nobody acts for it any more, then its samples, then every row. Resolves to
  * false when there is no such tenant. After a failure, call it again: it goes on where it stopped. Samples that workers
- * still bring are refused, since their partition is gone.
+ * still bring are refused, since their partition is gone. An MSP with tenants is left as it is: StorageConflict
+ * `has_tenants`.
  */
 export async function deleteTenant(pool: Pool, id: TenantId): Promise<boolean> {
   const tenant = await setTenantState(pool, id, "erasing");
@@ -159,12 +187,13 @@ export interface TenantSchedule {
   readonly slug: string;
   readonly tier: Tier;
   readonly state: TenantState;
+  readonly parentId: TenantId | null;
 }
 
 /** What the scheduler weighs tenants by; every tenant, whatever its state. As fairwalk_scheduler. */
 export async function tenantSchedules(pool: Queryable): Promise<TenantSchedule[]> {
-  const { rows } = await pool.query<{ id: TenantId; slug: string; tier: Tier; state: TenantState }>(
-    "select id, slug, tier, state from tenants order by id",
-  );
-  return rows.map(({ id, ...rest }) => ({ tenantId: id, ...rest }));
+  const { rows } = await pool.query<
+    Pick<TenantRow, "id" | "slug" | "tier" | "state" | "parent_id">
+  >("select id, slug, tier, state, parent_id from tenants order by id");
+  return rows.map(({ id, parent_id: parentId, ...rest }) => ({ tenantId: id, parentId, ...rest }));
 }

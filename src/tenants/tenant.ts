@@ -14,8 +14,17 @@ export interface Tenant {
   readonly slug: string;
   readonly tier: Tier;
   readonly state: TenantState;
+  /** The MSP it belongs to, whose share it has a part of; null: nobody's. */
+  readonly parentId: TenantId | null;
   readonly createdAt: Date;
 }
+
+/**
+ * What happens to a router that asks for more than the tenant's guaranteed share and than its zone has left: it is
+ * refused, or registered with a warning.
+ */
+export const ADMISSION_POLICIES = ["refuse", "warn"] as const;
+export type AdmissionPolicy = (typeof ADMISSION_POLICIES)[number];
 
 /** What a tier grants. `weight` is the tenant's share in the fair queue, relative to the other tenants' weights. */
 export interface TierRules {
@@ -23,6 +32,7 @@ export interface TierRules {
   readonly routersMax: number;
   readonly intervalSecondsMin: number;
   readonly retentionDays: number;
+  readonly admission: AdmissionPolicy;
 }
 
 export const SLUG_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$";

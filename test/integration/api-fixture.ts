@@ -46,11 +46,41 @@ const ADMIN_TOKEN = "admin-token-of-this-test";
 const MODULES_FOLDER = join(import.meta.dirname, "..", "..", "config", "modules");
 
 export const TIERS: Readonly<Record<Tier, TierRules>> = {
-  free: { weight: 1, routersMax: 10, intervalSecondsMin: 300, retentionDays: 30 },
-  professional: { weight: 2, routersMax: 100, intervalSecondsMin: 60, retentionDays: 90 },
-  business: { weight: 4, routersMax: 1_000, intervalSecondsMin: 30, retentionDays: 365 },
-  enterprise: { weight: 8, routersMax: 5_000, intervalSecondsMin: 10, retentionDays: 730 },
-  msp: { weight: 16, routersMax: 10_000, intervalSecondsMin: 10, retentionDays: 730 },
+  free: {
+    weight: 1,
+    routersMax: 10,
+    intervalSecondsMin: 300,
+    retentionDays: 30,
+    admission: "refuse",
+  },
+  professional: {
+    weight: 2,
+    routersMax: 100,
+    intervalSecondsMin: 60,
+    retentionDays: 90,
+    admission: "refuse",
+  },
+  business: {
+    weight: 4,
+    routersMax: 1_000,
+    intervalSecondsMin: 30,
+    retentionDays: 365,
+    admission: "warn",
+  },
+  enterprise: {
+    weight: 8,
+    routersMax: 5_000,
+    intervalSecondsMin: 10,
+    retentionDays: 730,
+    admission: "warn",
+  },
+  msp: {
+    weight: 16,
+    routersMax: 10_000,
+    intervalSecondsMin: 10,
+    retentionDays: 730,
+    admission: "warn",
+  },
 };
 
 /** The API over a migrated database of its own; requests are injected, nothing listens. */
@@ -66,6 +96,7 @@ export async function openApiFixture(
     tiers: TIERS,
     modules: await loadModules(MODULES_FOLDER),
     targetGuard: { allowLoopback: false, ownAddresses: [], allow: [] },
+    reachability: { failuresMax: 3, probeSpacingMsMax: 900_000 },
     platformMetrics: async () => ({ contentType: "text/plain", body: "" }),
     readinessChecks: {},
     log: silentLog,

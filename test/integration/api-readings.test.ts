@@ -343,6 +343,11 @@ describe("the platform", () => {
       {
         tenantId: north.id as TenantId,
         weight: 4,
+        routers: 5,
+        unreachableRouters: 1,
+        pollsPerSecond: 0.5,
+        meanCostMs: 25,
+        inFlight: 1,
         demandMsPerSecond: 250,
         receivedMs: 900,
         fairShareMs: 1_000,

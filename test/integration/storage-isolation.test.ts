@@ -84,6 +84,11 @@ async function fill(tenant: Tenant): Promise<void> {
     {
       tenantId: tenant.id,
       weight: 1,
+      routers: 5,
+      unreachableRouters: 1,
+      pollsPerSecond: 0.5,
+      meanCostMs: 25,
+      inFlight: 1,
       demandMsPerSecond: 1,
       receivedMs: 1,
       fairShareMs: 1,

@@ -215,6 +215,11 @@ describe("fairness", () => {
   const row: TenantFairness = {
     tenantId: UNKNOWN as TenantId,
     weight: 4,
+    routers: 5,
+    unreachableRouters: 1,
+    pollsPerSecond: 0.5,
+    meanCostMs: 25,
+    inFlight: 1,
     demandMsPerSecond: 12.5,
     receivedMs: 1_000,
     fairShareMs: 1_100,

@@ -100,6 +100,7 @@ describe("tenants", () => {
       slug: "alpha",
       tier: "business",
       state: "active",
+      parentId: null,
     });
   });
 

@@ -4,7 +4,13 @@ import { openPool } from "../../../src/storage/pool.ts";
 /** An API whose database refuses every connection: for what is decided before a query. */
 export function depsWithoutDatabase(): ApiDeps {
   const nowhere = { url: "postgres://nobody@127.0.0.1:1/none", max: 1, applicationName: "test" };
-  const rules = { weight: 1, routersMax: 10, intervalSecondsMin: 30, retentionDays: 30 };
+  const rules = {
+    weight: 1,
+    routersMax: 10,
+    intervalSecondsMin: 30,
+    retentionDays: 30,
+    admission: "warn",
+  } as const;
   return {
     pools: { app: openPool(nowhere), platform: openPool(nowhere) },
     masterKey: Buffer.alloc(32),
@@ -18,6 +24,7 @@ export function depsWithoutDatabase(): ApiDeps {
     },
     modules: new Map(),
     targetGuard: { allowLoopback: false, ownAddresses: [], allow: [] },
+    reachability: { failuresMax: 3, probeSpacingMsMax: 900_000 },
     platformMetrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
     readinessChecks: {},
     log: { debug() {}, info() {}, warn() {}, error() {} },
