@@ -203,7 +203,7 @@ export function ipv6Text(octets: ArrayLike<number>): string {
 }
 
 /** An OBJECT IDENTIFIER's content octets as dotted decimals (X.690, 8.19). */
-function dottedOid(bytes: Uint8Array): string {
+export function dottedOid(bytes: Uint8Array): string {
   let text = "";
   let value = 0;
   for (let i = 0; i < bytes.length; i++) {

@@ -1,0 +1,113 @@
+import type { FetchedTable } from "../modules/fetched-table.ts";
+import { Answers, type SectionPlan } from "../modules/inventory/section.ts";
+import type { MibTable } from "../modules/inventory/table.ts";
+import type { InventoryDocuments } from "../routers/inventory.ts";
+import { probeSubtrees } from "../snmp/probe.ts";
+import type { Session } from "../snmp/session.ts";
+import { getScalars, walkColumns } from "../snmp/walk.ts";
+
+/**
+ * Reads sections of a router's inventory with what a poll has left of its time. Tables the router does not have cost a
+ * place in a GETNEXT; the others are walked section by section, and what does not fit waits for the next poll.
+ */
+
+export interface CollectedSection {
+  readonly name: string;
+  readonly documents: Partial<InventoryDocuments>;
+  /** All of it was read. A part is worth keeping only where nothing better is known. */
+  readonly isComplete: boolean;
+}
+
+export interface CollectedInventory {
+  readonly sections: readonly CollectedSection[];
+  /** For each OID asked for, whether the router has something below it; one that went unanswered is missing. */
+  readonly probed: ReadonlyMap<string, boolean>;
+}
+
+export interface InventoryLimits {
+  readonly tableRowsMax: number;
+  /** No section is begun after this time. */
+  readonly beginUntilMs: number;
+}
+
+/** What a list of sections asks for at once: kept, so that it is encoded once. */
+interface Questions {
+  readonly scalars: readonly string[];
+  readonly entries: readonly string[];
+}
+
+const questionsOf = new WeakMap<readonly SectionPlan[], Questions>();
+
+/**
+ * Collects `sections`, in their order, and probes `probes` as well. Never rejects for what the router does: a section of
+ * a router that fell silent is missing.
+ */
+export async function collectInventory(
+  session: Session,
+  sections: readonly SectionPlan[],
+  probes: readonly string[],
+  limits: InventoryLimits,
+): Promise<CollectedInventory> {
+  const { scalars: scalarOids, entries } = questions(sections);
+  const probed = new Map([
+    ...(await probeSubtrees(session, entries)),
+    ...(await probeSubtrees(session, probes)),
+  ]);
+  const scalars = await getScalars(session, scalarOids);
+  if (scalars.outcome !== "answered" && scalars.outcome !== "partial") {
+    return { sections: [], probed };
+  }
+  const collected: CollectedSection[] = [];
+  const walked = new WalkedTables(session, limits.tableRowsMax);
+  for (const section of sections) {
+    if (collected.length > 0 && session.clock.now() >= limits.beginUntilMs) break;
+    const present = section.tables.filter(({ entry }) => probed.get(entry) !== false);
+    const tables = new Map<MibTable, FetchedTable>();
+    let isComplete = true;
+    for (const table of present) {
+      const { table: fetched, isWhole } = await walked.get(table);
+      tables.set(table, fetched);
+      isComplete &&= isWhole;
+    }
+    const documents = section.read(new Answers(tables, scalars.table));
+    collected.push({ name: section.name, documents, isComplete });
+  }
+  return { sections: collected, probed };
+}
+
+interface Walked {
+  readonly table: FetchedTable;
+  readonly isWhole: boolean;
+}
+
+/** Walks each table once, though several sections read it or a part of its columns. */
+class WalkedTables {
+  readonly #session: Session;
+  readonly #rowsMax: number;
+  readonly #walked: { readonly oids: ReadonlySet<string>; readonly result: Walked }[] = [];
+
+  constructor(session: Session, rowsMax: number) {
+    this.#session = session;
+    this.#rowsMax = rowsMax;
+  }
+
+  async get({ oids }: MibTable): Promise<Walked> {
+    const known = this.#walked.find((other) => oids.every((oid) => other.oids.has(oid)));
+    if (known !== undefined) return known.result;
+    const { table, outcome } = await walkColumns(this.#session, oids, { rowsMax: this.#rowsMax });
+    const result = { table, isWhole: outcome === "answered" };
+    this.#walked.push({ oids: new Set(oids), result });
+    return result;
+  }
+}
+
+function questions(sections: readonly SectionPlan[]): Questions {
+  let known = questionsOf.get(sections);
+  if (known === undefined) {
+    const oids = new Set(sections.flatMap(({ scalars }) => Object.values(scalars)));
+    const entries = new Set(sections.flatMap(({ tables }) => tables.map(({ entry }) => entry)));
+    known = { scalars: [...oids], entries: [...entries] };
+    questionsOf.set(sections, known);
+  }
+  return known;
+}
