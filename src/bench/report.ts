@@ -25,3 +25,8 @@ export function printResult(result: object): void {
 export function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
 }
+
+/** To the next `steps`-th: rounded(0.123, 10) = 0.1. */
+export function rounded(value: number, steps: number): number {
+  return Math.round(value * steps) / steps;
+}

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { benchE2e } from "../bench/e2e.ts";
+import { benchFairness, FAIRNESS_SCENARIOS } from "../bench/fairness.ts";
 import { OperatorError } from "./platform.ts";
 
 /** `fairwalk bench <scenario>`: each prints its progress on stderr and one JSON object as the last line of stdout. */
@@ -16,6 +17,13 @@ export function registerBenchmarks(program: Command): void {
     .option("--seed <n>", "what the simulated network is made of", wholeNumber, 1)
     .addOption(new Option("--backend <kind>", "only this back end").choices(["postgres", "redis"]))
     .action(benchE2e);
+  bench
+    .command("fairness")
+    .description("whether any tenant makes another late; needs redis-server on PATH")
+    .option("--seconds <n>", "how long to measure the shares; half of it the rest", wholeNumber, 60)
+    .option("--seed <n>", "what costs and moments are drawn from", wholeNumber, 1)
+    .addOption(new Option("--scenario <name>", "only this one").choices(FAIRNESS_SCENARIOS))
+    .action(benchFairness);
 }
 
 function wholeNumber(text: string): number {
