@@ -33,42 +33,54 @@ import { ALL_RULES, type Rules } from "./turns.ts";
  * time a poll will use, used up as it runs. Estimates should be optimistic: one too high is refunded at completion,
  * and refunds make bursts (measured: small tenants then wait seconds instead of milliseconds).
  *
- * THE GUARANTEE. Let U = b + e/w: what a tenant has really received, per weight, plus its lifts. While two tenants f
- * and g are both backlogged and neither is held by its own cap, from equal tags,
+ * THE GUARANTEE. Let U be what a tenant has really received, divided by its weight, plus its lifts: U = b + e/w when
+ * every start and end is heard at once. Say that a tenant contends while it has a poll waiting and is not held by its
+ * own cap (an MSP: while a child of it does). For any f and any g that contends, at every moment,
  *
- *     |U_f − U_g|  stays within  k_f L/w_f + k_g est_g/w_g + est_f/(2 w_f)
+ *     U_f − U_g  <=  k_f L/w_f + k_g est_g/w_g
  *
- * (f the one that is ahead; est a tenant's estimate of a poll, k its polls in flight as of its last release), and
- * over any interval at all the difference of slot time received divided by weight stays within the sum of the two
- * bounds, f over g and g over f. It does not depend on the length of the interval, on how many slots there are, nor
- * on workers coming and going. The proof below gives the bound without its last term, which the published figure
- * keeps as a margin.
+ * with k_f the polls f had in flight just after its last release (or lift), k_g those g had in flight when v last rose
+ * (or g came back, if that was later), est_g the largest estimate of these. So while f and g both contend, from equal
+ * U (both new, say), the difference of slot time received divided by weight stays within
  *
- * PROOF. (1) S denotes the tag. By definition U <= S <= U + x/w, since S − U = max(x − e, 0)/w.
- * (2) U never falls: while a poll runs e grows, when it ends e falls by what b·w rises by; lifts are positive.
+ *     k_f L/w_f + k_g est_g/w_g + est_f/(2 w_f)                                (f the one that is ahead)
+ *
+ * whose last term is a margin that the proof does not need; and over any interval at all in which both contend,
+ * within the sum of that and its mirror image. It does not depend on the length of the interval, on how many slots
+ * there are, nor on workers coming and going.
+ *
+ * PROOF. S denotes the tag.
+ * (1) b + e/w <= S <= b + e/w + x/w, since max(x, e) lies between e and e + x.
+ * (2) U never falls: while a poll runs it grows, when it ends e falls by what b·w rises by; lifts are positive.
  * (3) v never falls, by definition.
- * (4) While g is backlogged and uncapped, v <= U_g + x_g/w_g, with x_g as of the last time s at which v rose or g
- *     came back, whichever is later. If v rose at s, someone with the least tag was released at tag v, so v <=
- *     S_g(s). If g came back at s it was lifted to v at least, so v <= S_g(s) again. By (1) S_g(s) <= U_g(s) +
- *     x_g(s)/w_g, and by (2) U_g(s) <= U_g now.
- * (5) At any time, U_f <= v + k_f L/w_f, with k_f as of f's last release or lift, at time r. Released at r: v(r) >=
- *     S_f(r). Lifted at r: v(r) = S_f(r). Either way U_f(r) <= S_f(r) <= v(r) <= v now. After r, U_f grows only by
- *     the polls in flight at r (and just released), each of which uses at most L in all.
- * (4) and (5) give U_f − U_g <= k_f L/w_f + x_g/w_g, and x_g <= k_g est_g. Exchange f and g for the other side. In an
- *     interval in which both stay backlogged and uncapped there are no lifts, so the growth of U is what was received
- *     ÷ w, and the difference of growths is a difference of two values of U_f − U_g. QED.
- * (5) says more: what f can be ahead is what its polls in flight still have to use, so where they have run already it is
- * ahead by less; and elapsed charging keeps k_f small for a tenant whose polls hang. The property tests check the rule
- * itself (whoever is released has the least tag, reckoned by an onlooker) and the published bound.
+ * (4) While g contends, v <= U_g + x_g/w_g, with x_g as of the last time s at which v rose or g came back. If v rose
+ *     at s, someone with the least tag was released at tag v, so v <= S_g(s). If g came back at s it was lifted to v
+ *     at least, so v <= S_g(s) again. By (1) S_g(s) <= U_g(s) + x_g(s)/w_g, and by (2) U_g(s) <= U_g now.
+ * (5) At any time, U_f <= v + k_f L/w_f, with k_f as of f's last release or lift, at time r (one that never had either
+ *     has received nothing, and U_f = 0). Released at r: v(r) >= S_f(r). Lifted at r: v(r) = S_f(r). Either way U_f(r)
+ *     <= S_f(r) <= v(r) <= v now. After r, U_f grows only by the polls in flight at r (and the one just released),
+ *     each of which uses at most L in all.
+ * (4) and (5) give the first inequality, as x_g <= k_g est_g. Exchange f and g for the other side. While both contend
+ *     there are no lifts, so the growth of U is what was received ÷ w, and the difference of two such growths is that
+ *     of two values of U_f − U_g. QED.
+ * (5) says more: what f can be ahead is what its polls in flight still have to use, so where they have run already it
+ * is ahead by less; and elapsed charging keeps k_f small for a tenant whose polls hang.
  *
- * NEWCOMERS. A tenant that comes back at v has no more than one quantum of each other tenant ahead of it: until its
- * first release v cannot pass its tag, so each other f receives at most x_f + k_f L meanwhile, by (4) and (5).
- * Divided by the capacity, plus a residual poll if no slot is free, plus what the window already released: that is
- * its wait. It also means nobody starves.
+ * WAITING. From any moment t on at which g contends, until its next turn, each other f receives at most
  *
- * ASSUMED: weights stay as they are; every poll ends within L of its start; starts and ends are heard when they happen
- * and costs are the time between. Heard δ late, each poll in flight adds δ. What a worker reports is clipped to L
- * (`pollMsMax`).
+ *     w_f k_g L/w_g + k_f L + k_f est_f        and, had it nothing waiting at t, what its polls in flight at t still use
+ *
+ * For until then whoever is released has a tag of S_g at most, and S_g <= v(t) + k_g L/w_g as in (5) (what a poll in
+ * flight adds to a tag, by estimate or by the clock, is L at most): so v <= v(t) + k_g L/w_g. By (5) U_f ends below
+ * v + k_f L/w_f; by (4) it was above v(t) − x_f/w_f at t, or when f came back, and lifts since then only use up the
+ * difference. For a newcomer, which has nothing in flight, k_g = 0: it waits one quantum of each other tenant, divided
+ * by the capacity, plus a residual poll if no slot is free, plus what the window already released. Nobody starves.
+ *
+ * ASSUMED. Weights stay as they are, and nobody moves between MSPs. Every poll ends within L of its start, and its cost
+ * is the time between; what a worker reports is clipped to L (`pollMsMax`). Starts may be heard late or never: what was
+ * not charged meanwhile is part of the L a poll has in (5), and (1) and (4) hold the more. An end heard δ late is
+ * charged for δ until then, so each poll in flight adds δ to its estimate in (4), and so does a clock that is set
+ * forward (δ = `clockStepMsMax`). Polls taken over from another leader count as in flight at r.
  *
  * TWO LEVELS. An MSP and its children form a group: it competes with other tenants as one, with the MSP's weight,
  * charged for all of their polls; when it is its turn, the children (and the MSP itself, for routers of its own, with

@@ -275,6 +275,20 @@ describe("tenants that come and go", () => {
     expect(queue.inFlight).toBe(1);
   });
 
+  test("a tenant that becomes an MSP keeps its place in turn, its polls in flight among it", () => {
+    const queue = new FairQueue();
+    queue.setTenant(MSP, { weight: 1 });
+    for (const tenantId of [MSP, C]) fill(queue, tenantId, 40, { estimateMs: 100 });
+    for (let i = 0; i < 8; i++) queue.release(0);
+
+    queue.setTenant(A, { weight: 1, parent: MSP });
+    fill(queue, A, 40, { estimateMs: 100 });
+    const next = Array.from({ length: 20 }, () => queue.release(0)?.tenantId);
+
+    expect(queue.tenant(MSP, 0)?.inFlight).toBeGreaterThanOrEqual(4);
+    expect(next.filter((tenantId) => tenantId === C)).toHaveLength(10);
+  });
+
   test("children outlive their MSP's removal", () => {
     const queue = new FairQueue();
     queue.setTenant(MSP, { weight: 1 });

@@ -1,225 +1,38 @@
-import fc from "fast-check";
 import { seededRandom } from "../../../src/lib/seeded-random.ts";
 import type { RouterId } from "../../../src/routers/router.ts";
 import { FairQueue } from "../../../src/scheduler/fair-queue.ts";
 import { Poll } from "../../../src/scheduler/queued-poll.ts";
 import { ALL_RULES, type Rules } from "../../../src/scheduler/turns.ts";
 import type { TenantId } from "../../../src/tenants/tenant.ts";
+import { DEADLINE_MS, type HistoryPlan } from "./history-plan.ts";
+import { type Crowd, crowdOf, MSP, Seen, SeenMsp } from "./rivals.ts";
 
 /**
  * Random histories of the fair queue: tenants with polls, a number of slots that changes, polls of unknown cost that
- * time out. Everything that is checked is reckoned from what an onlooker sees (who was released, started and finished
- * when), never asked of the queue.
+ * time out, events that are lost, late or doubled. Everything that is checked is reckoned from what an onlooker sees
+ * (who was released, started and finished when), never asked of the queue.
  */
-
-/** L: no poll runs longer. */
-export const DEADLINE_MS = 1_000;
 
 /** A history whose tenants want little ends here. */
 const HISTORY_MS_MAX = 20_000;
 
-/** More waiting polls than a history releases make no difference. */
-const WAITING_MAX = 120;
-
-export interface TenantPlan {
-  readonly weight: number;
-  readonly meanCostMs: number;
-  /** Share of its polls that run into the deadline. */
-  readonly timeoutShare: number;
-  readonly estimateMs: number;
-  /** It is a child of the history's one MSP. */
-  readonly isChild: boolean;
-  readonly inFlightMax: number | undefined;
-  /** Polls it has at first, and how many it adds each time, about so often. 0 = never. */
-  readonly backlog: number;
-  /** When its first polls come. */
-  readonly comesAtMs: number;
-  readonly burst: number;
-  readonly burstEveryMs: number;
-}
-
-export interface HistoryPlan {
-  readonly seed: number;
-  readonly tenants: readonly TenantPlan[];
-  /** Slots in turn: workers come and go. */
-  readonly slots: readonly number[];
-  readonly slotsChangeEveryMs: number;
-  /** How long a released poll takes to its worker, at most. */
-  readonly handoverMs: number;
-  readonly releases: number;
-}
-
-const tenantPlan: fc.Arbitrary<TenantPlan> = fc.record({
-  weight: fc.constantFrom(0.5, 1, 1, 2, 4, 16),
-  meanCostMs: fc.constantFrom(5, 20, 50, 200),
-  timeoutShare: fc.constantFrom(0, 0, 0, 0.1, 0.3, 1),
-  estimateMs: fc.constantFrom(1, 10, 50, 300),
-  isChild: fc.constantFrom(false, false, true),
-  inFlightMax: fc.constantFrom(undefined, undefined, undefined, 1, 3),
-  backlog: fc.constantFrom(0, 1, 5, 120, 120, 120),
-  comesAtMs: fc.constantFrom(0, 0, 0, 200, 1_000),
-  burst: fc.constantFrom(0, 1, 5, 20),
-  burstEveryMs: fc.constantFrom(20, 100, 500),
-});
-
-export const historyPlan: fc.Arbitrary<HistoryPlan> = fc.record({
-  seed: fc.integer(),
-  tenants: fc.array(tenantPlan, { minLength: 2, maxLength: 5 }),
-  slots: fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 4 }),
-  slotsChangeEveryMs: fc.constantFrom(50, 300),
-  handoverMs: fc.constantFrom(0, 0, 3),
-  releases: fc.constantFrom(20, 40, 100),
-});
-
-/** One tenant that always has polls, and one that comes after a long rest and then has as many. */
-export const restPlan: fc.Arbitrary<HistoryPlan> = fc
-  .record({
-    seed: fc.integer(),
-    slots: fc.integer({ min: 1, max: 3 }),
-    weights: fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 2)),
-    comesAtMs: fc.integer({ min: 6_000, max: 9_000 }),
-  })
-  .map(({ seed, slots, weights, comesAtMs }) => {
-    const busy = { meanCostMs: 200, timeoutShare: 0, estimateMs: 50 };
-    const alone = { isChild: false, inFlightMax: undefined };
-    const polls = { backlog: 400, burst: 0, burstEveryMs: 100 };
-    return {
-      seed,
-      tenants: [
-        { ...busy, ...alone, ...polls, weight: weights[0], comesAtMs: 0 },
-        { ...busy, ...alone, ...polls, weight: weights[1], comesAtMs },
-      ],
-      slots: [slots],
-      slotsChangeEveryMs: 300,
-      handoverMs: 0,
-      releases: 250,
-    };
-  });
-
-/** One who takes turns, at the root or among an MSP's children, as an onlooker knows it. */
-export interface Rival {
-  readonly id: TenantId;
-  readonly weight: number;
-  /** The largest estimate of one of its polls. */
-  readonly estimateMs: number;
-  readonly inFlightPeak: number;
-  readonly contends: boolean;
-  readonly contendsSince: number;
-  service(nowMs: number): number;
-  charged(nowMs: number): number;
-}
-
-export const MSP = "msp" as TenantId;
-const MSP_WEIGHT = 2;
-
-/** The MSP with its children: one rival at the root. */
-class SeenMsp implements Rival {
-  readonly id = MSP;
-  readonly weight = MSP_WEIGHT;
-  readonly children: readonly Seen[];
-  contendsSince = Number.NaN;
-  inFlightPeak = 0;
-
-  constructor(children: readonly Seen[]) {
-    this.children = children;
-  }
-
-  get estimateMs(): number {
-    return Math.max(...this.children.map((child) => child.estimateMs));
-  }
-
-  get contends(): boolean {
-    return this.children.some((child) => child.contends);
-  }
-
-  service(nowMs: number): number {
-    return this.#sum((child) => child.service(nowMs) * child.weight) / this.weight;
-  }
-
-  charged(nowMs: number): number {
-    const finished = this.#sum((child) => child.finishedMs);
-    const estimates = this.#sum((child) => child.inFlight * child.estimateMs);
-    const elapsed = this.#sum((child) => child.elapsedMs(nowMs));
-    return (finished + Math.max(estimates, elapsed)) / this.weight;
-  }
-
-  #sum(figure: (child: Seen) => number): number {
-    return this.children.reduce((sum, child) => sum + figure(child), 0);
-  }
-}
-
-/** What an onlooker knows of a tenant. */
-export class Seen implements Rival {
-  msp: SeenMsp | undefined;
-  readonly id: TenantId;
-  readonly plan: TenantPlan;
-  waiting = 0;
-  inFlight = 0;
-  /** Start times of polls at workers. */
-  readonly running = new Map<Poll, number>();
-  finishedMs = 0;
-  releases = 0;
-  /** The most polls in flight at once so far. */
-  inFlightPeak = 0;
-  /** Since which event it has been contending without a break; NaN while it does not. */
-  contendsSince = Number.NaN;
-  /** Set while its first poll ever waits: what every tenant had received when that came. */
-  newcomerAt: ReadonlyMap<Seen, number> | undefined;
-
-  constructor(index: number, plan: TenantPlan) {
-    this.id = `tenant-${index}` as TenantId;
-    this.plan = plan;
-  }
-
-  get weight(): number {
-    return this.plan.weight;
-  }
-
-  get estimateMs(): number {
-    return this.plan.estimateMs;
-  }
-
-  /** Who it stands for at the root. */
-  get top(): Rival {
-    return this.msp ?? this;
-  }
-
-  elapsedMs(nowMs: number): number {
-    let sum = 0;
-    for (const startedAtMs of this.running.values()) sum += nowMs - startedAtMs;
-    return sum;
-  }
-
-  /** Slot time received so far, by weight. */
-  service(nowMs: number): number {
-    return (this.finishedMs + this.elapsedMs(nowMs)) / this.plan.weight;
-  }
-
-  /** The tag, but for lifts. */
-  charged(nowMs: number): number {
-    const { weight, estimateMs } = this.plan;
-    const inFlightMs = Math.max(this.inFlight * estimateMs, this.elapsedMs(nowMs));
-    return (this.finishedMs + inFlightMs) / weight;
-  }
-
-  get contends(): boolean {
-    return this.waiting > 0 && this.inFlight < (this.plan.inFlightMax ?? Number.POSITIVE_INFINITY);
-  }
-}
+const HOUR_MS = 3_600_000;
 
 /** What a checker is shown of a history. Throws to say that a property is broken. */
 export interface Onlooker {
-  /** Just before `released` is charged for its poll. */
-  beforeRelease?(released: Seen, all: readonly Seen[], nowMs: number): void;
+  /** Just before `released` is charged for `poll`. */
+  beforeRelease?(released: Seen, poll: Poll, crowd: Crowd, nowMs: number): void;
+  afterRelease?(released: Seen, crowd: Crowd, nowMs: number): void;
   /** After everything that happens at a moment. */
-  afterMoment?(all: readonly Seen[], nowMs: number, slots: number, queue: FairQueue): void;
-  atEnd?(all: readonly Seen[], queue: FairQueue): void;
+  afterMoment?(crowd: Crowd, nowMs: number, slots: number, queue: FairQueue): void;
+  /** `clockMs` is what the queue's clock says. */
+  atEnd?(crowd: Crowd, queue: FairQueue, clockMs: number): void;
 }
 
 type Happening =
-  | { readonly atMs: number; readonly kind: "start" | "finish"; readonly poll: Poll }
+  | { readonly atMs: number; readonly kind: "start" | "end" | "hear"; readonly poll: Poll }
   | { readonly atMs: number; readonly kind: "come" | "arrive"; readonly seen: Seen }
-  | { readonly atMs: number; readonly kind: "slots" };
+  | { readonly atMs: number; readonly kind: "slots" | "clock" };
 
 export interface HistoryOptions {
   readonly rules?: Partial<Rules>;
@@ -233,140 +46,279 @@ export function play(
   onlookers: readonly Onlooker[],
   options: HistoryOptions = {},
 ): void {
-  const random = seededRandom(plan.seed);
-  const rules = { ...ALL_RULES, ...options.rules };
-  const queue =
-    options.makeQueue?.(rules) ??
-    new FairQueue({ pollMsMax: DEADLINE_MS, clockStepMsMax: 1e9 }, rules);
-  const all = plan.tenants.map((tenant, index) => new Seen(index, tenant));
-  const byId = new Map(all.map((seen) => [seen.id, seen]));
-  const children = all.filter((seen) => seen.plan.isChild);
-  const msp = children.length > 0 ? new SeenMsp(children) : undefined;
-  for (const child of children) child.msp = msp;
-  const happenings: Happening[] = [];
-  let nowMs = 0;
-  let events = 0;
-  let turn = 0;
-  let released = 0;
-  let polls = 0;
+  new History(plan, onlookers, options).play();
+}
 
-  const schedule = (happening: Happening) => {
-    let at = happenings.length;
-    while (at > 0 && (happenings[at - 1]?.atMs ?? 0) < happening.atMs) at--;
-    happenings.splice(at, 0, happening);
-  };
-  const arrive = (seen: Seen, count: number) => {
-    for (let i = 0; i < count; i++) {
-      if (seen.releases + seen.waiting + seen.inFlight === 0) {
-        seen.newcomerAt = new Map(all.map((other) => [other, other.service(nowMs)]));
+class History {
+  readonly #plan: HistoryPlan;
+  readonly #onlookers: readonly Onlooker[];
+  readonly #queue: FairQueue;
+  readonly #random: () => number;
+  readonly #crowd: Crowd;
+  readonly #byId: ReadonlyMap<TenantId, Seen>;
+  /** Latest first. */
+  readonly #happenings: Happening[] = [];
+  readonly #startedAtMs = new Map<Poll, number>();
+  readonly #costMs = new Map<Poll, number>();
+  /** Polls whose start the queue heard, and when. */
+  readonly #heardAtMs = new Map<Poll, number>();
+  #nowMs = 0;
+  /** What the clock says besides. */
+  #clockSetByMs = 0;
+  #events = 0;
+  #slotsTurn = 0;
+  #released = 0;
+  #polls = 0;
+
+  constructor(plan: HistoryPlan, onlookers: readonly Onlooker[], options: HistoryOptions) {
+    const rules = { ...ALL_RULES, ...options.rules };
+    const clockStepMsMax = plan.hearing.clockSetEveryMs > 0 ? CLOCK_STEP_MS : HISTORY_MS_MAX;
+    this.#plan = plan;
+    this.#onlookers = onlookers;
+    this.#queue =
+      options.makeQueue?.(rules) ??
+      new FairQueue({ pollMsMax: DEADLINE_MS, clockStepMsMax }, rules);
+    this.#random = seededRandom(plan.seed);
+    this.#crowd = crowdOf(seenTenants(plan));
+    this.#byId = new Map(this.#crowd.tenants.map((seen) => [seen.id, seen]));
+  }
+
+  play(): void {
+    this.#begin();
+    this.#fill();
+    for (;;) {
+      const happening = this.#happenings.pop();
+      if (happening === undefined) break;
+      if (this.#isOver && !("poll" in happening)) continue;
+      this.#nowMs = happening.atMs;
+      this.#happen(happening);
+      this.#noteContention();
+      this.#fill();
+      if (this.#isOver) continue;
+      for (const onlooker of this.#onlookers) {
+        onlooker.afterMoment?.(this.#crowd, this.#nowMs, this.#slots, this.#queue);
       }
-      seen.waiting++;
-      const poll = new Poll({
-        routerId: `router-${polls++}` as RouterId,
-        tenantId: seen.id,
-        dueAtMs: nowMs,
-        estimateMs: seen.plan.estimateMs,
-        isExpress: random() < 0.1,
-      });
-      queue.enqueue(poll, nowMs);
     }
-  };
-  const noteContention = () => {
-    events++;
-    for (const rival of msp === undefined ? all : [...all, msp]) {
-      if (!rival.contends) rival.contendsSince = Number.NaN;
-      else if (Number.isNaN(rival.contendsSince)) rival.contendsSince = events;
+    for (const onlooker of this.#onlookers) {
+      onlooker.atEnd?.(this.#crowd, this.#queue, this.#clockMs);
     }
-  };
-  const slots = () => plan.slots[turn % plan.slots.length] ?? 1;
-  const costOf = (seen: Seen) => {
-    if (random() < seen.plan.timeoutShare) return DEADLINE_MS;
-    return Math.min(seen.plan.meanCostMs * (0.1 + 1.8 * random()), DEADLINE_MS);
-  };
-  const happen = (happening: Happening) => {
+  }
+
+  #begin(): void {
+    const { tenants, msp, slotsChangeEveryMs, hearing } = this.#plan;
+    if (!msp.comesLast) this.#queue.setTenant(MSP, msp);
+    for (const seen of this.#crowd.tenants) {
+      if (seen.id === MSP) continue;
+      this.#queue.setTenant(seen.id, { ...seen.plan, parent: seen.plan.isChild ? MSP : undefined });
+    }
+    if (msp.comesLast) this.#queue.setTenant(MSP, msp);
+    for (const [index, { backlog, comesAtMs, burst, burstEveryMs }] of tenants.entries()) {
+      const seen = this.#crowd.tenants[index] as Seen; // One a plan.
+      if (comesAtMs === 0) this.#arrive(seen, backlog);
+      else this.#schedule({ atMs: comesAtMs, kind: "come", seen });
+      if (burst > 0) this.#schedule({ atMs: burstEveryMs, kind: "arrive", seen });
+    }
+    this.#schedule({ atMs: slotsChangeEveryMs, kind: "slots" });
+    const { clockSetEveryMs } = hearing;
+    if (clockSetEveryMs > 0) this.#schedule({ atMs: clockSetEveryMs, kind: "clock" });
+    this.#noteContention();
+  }
+
+  get #slots(): number {
+    return this.#plan.slots[this.#slotsTurn % this.#plan.slots.length] ?? 1;
+  }
+
+  get #isOver(): boolean {
+    return this.#released >= this.#plan.releases || this.#nowMs > HISTORY_MS_MAX;
+  }
+
+  get #clockMs(): number {
+    return this.#nowMs + this.#clockSetByMs;
+  }
+
+  #happen(happening: Happening): void {
+    const { hearing, slotsChangeEveryMs } = this.#plan;
     switch (happening.kind) {
-      case "arrive":
-        if (happening.seen.waiting < WAITING_MAX) arrive(happening.seen, happening.seen.plan.burst);
-        schedule({
+      case "come":
+        this.#arrive(happening.seen, happening.seen.plan.backlog);
+        break;
+      case "arrive": {
+        const { seen } = happening;
+        if (this.#random() < 0.2) this.#changeMind(seen);
+        if (seen.waiting.size < this.#plan.releases) this.#arrive(seen, seen.plan.burst);
+        const inMs = seen.plan.burstEveryMs * (0.5 + this.#random());
+        this.#schedule({ ...happening, atMs: this.#nowMs + inMs });
+        break;
+      }
+      case "slots":
+        this.#slotsTurn++;
+        this.#schedule({ ...happening, atMs: this.#nowMs + slotsChangeEveryMs });
+        break;
+      case "clock":
+        this.#clockSetByMs += this.#random() < 0.5 ? HOUR_MS : -HOUR_MS;
+        this.#schedule({
           ...happening,
-          atMs: nowMs + happening.seen.plan.burstEveryMs * (0.5 + random()),
+          atMs: this.#nowMs + hearing.clockSetEveryMs * (0.5 + this.#random()),
         });
         break;
-      case "come":
-        arrive(happening.seen, happening.seen.plan.backlog);
+      case "start":
+        this.#start(happening.poll);
         break;
-      case "slots":
-        turn++;
-        schedule({ ...happening, atMs: nowMs + plan.slotsChangeEveryMs });
+      case "end":
+        this.#end(happening.poll);
         break;
-      case "start": {
-        const seen = byId.get(happening.poll.tenantId);
-        if (seen === undefined) throw new Error("a poll of nobody");
-        seen.running.set(happening.poll, nowMs);
-        queue.started(happening.poll, nowMs);
-        schedule({ ...happening, kind: "finish", atMs: nowMs + costOf(seen) });
+      case "hear":
+        this.#hear(happening.poll);
         break;
-      }
-      case "finish": {
-        const seen = byId.get(happening.poll.tenantId);
-        const startedAtMs = seen?.running.get(happening.poll);
-        if (seen === undefined || startedAtMs === undefined) throw new Error("a poll of nobody");
-        seen.running.delete(happening.poll);
-        seen.inFlight--;
-        seen.finishedMs += nowMs - startedAtMs;
-        queue.finished(happening.poll, nowMs - startedAtMs, nowMs);
-        break;
-      }
     }
-    noteContention();
-  };
-  const isOver = () => released >= plan.releases || nowMs > HISTORY_MS_MAX;
-  const fill = () => {
-    while (all.reduce((sum, seen) => sum + seen.inFlight, 0) < slots()) {
-      if (isOver()) return;
-      const poll = queue.release(nowMs);
-      if (poll === undefined) return;
-      const seen = byId.get(poll.tenantId);
-      if (seen === undefined) throw new Error("a poll of nobody");
-      for (const onlooker of onlookers) onlooker.beforeRelease?.(seen, all, nowMs);
-      seen.waiting--;
-      seen.inFlight++;
-      seen.releases++;
-      seen.newcomerAt = undefined;
-      seen.inFlightPeak = Math.max(seen.inFlightPeak, seen.inFlight);
-      if (seen.msp !== undefined) {
-        const together = children.reduce((sum, child) => sum + child.inFlight, 0);
-        seen.msp.inFlightPeak = Math.max(seen.msp.inFlightPeak, together);
-      }
-      released++;
-      schedule({ atMs: nowMs + plan.handoverMs * random(), kind: "start", poll });
-      noteContention();
-    }
-  };
+  }
 
-  queue.setTenant(MSP, { weight: MSP_WEIGHT });
-  for (const seen of all) {
-    queue.setTenant(seen.id, { ...seen.plan, parent: seen.plan.isChild ? MSP : undefined });
+  #arrive(seen: Seen, count: number): void {
+    // More waiting polls than a history releases make no difference.
+    for (let i = 0; i < Math.min(count, this.#plan.releases); i++) {
+      const poll = new Poll({
+        routerId: `router-${this.#polls++}` as RouterId,
+        tenantId: seen.id,
+        dueAtMs: Math.floor(this.#nowMs - 100 * this.#random()),
+        estimateMs: seen.plan.estimateMs,
+        isExpress: this.#random() < 0.1,
+      });
+      seen.waiting.add(poll);
+      this.#queue.enqueue(poll, this.#clockMs);
+      if (this.#isNoisy) this.#queue.enqueue(poll, this.#clockMs);
+      if (this.#isNoisy) this.#queue.finished(poll, 5, this.#clockMs);
+    }
   }
-  for (const seen of all) {
-    if (seen.plan.comesAtMs === 0) arrive(seen, seen.plan.backlog);
-    else schedule({ atMs: seen.plan.comesAtMs, kind: "come", seen });
+
+  /** A person asks for a poll out of turn, or a router is taken away. */
+  #changeMind(seen: Seen): void {
+    const [poll] = seen.waiting;
+    if (poll === undefined) return;
+    if (this.#random() < 0.5) {
+      this.#queue.hasten(poll, this.#clockMs);
+    } else {
+      this.#queue.cancel(poll);
+      seen.waiting.delete(poll);
+      seen.cancelled++;
+    }
   }
-  noteContention();
-  for (const seen of all) {
-    if (seen.plan.burst > 0) schedule({ atMs: seen.plan.burstEveryMs, kind: "arrive", seen });
+
+  #fill(): void {
+    while (this.#crowd.tenants.reduce((sum, seen) => sum + seen.inFlight, 0) < this.#slots) {
+      if (this.#isOver) return;
+      const poll = this.#queue.release(this.#clockMs);
+      if (poll === undefined) return;
+      const seen = this.#seenOf(poll);
+      for (const onlooker of this.#onlookers) {
+        onlooker.beforeRelease?.(seen, poll, this.#crowd, this.#nowMs);
+      }
+      seen.noteRelease(poll);
+      this.#released++;
+      this.#schedule({
+        atMs: this.#nowMs + this.#plan.handoverMs * this.#random(),
+        kind: "start",
+        poll,
+      });
+      this.#noteContention();
+      for (const onlooker of this.#onlookers) {
+        onlooker.afterRelease?.(seen, this.#crowd, this.#nowMs);
+      }
+    }
   }
-  schedule({ atMs: plan.slotsChangeEveryMs, kind: "slots" });
-  fill();
-  while (happenings.length > 0) {
-    const happening = happenings.pop();
-    if (happening === undefined) break;
-    if (isOver() && happening.kind !== "start" && happening.kind !== "finish") continue;
-    nowMs = happening.atMs;
-    happen(happening);
-    fill();
-    if (!isOver())
-      for (const onlooker of onlookers) onlooker.afterMoment?.(all, nowMs, slots(), queue);
+
+  #start(poll: Poll): void {
+    const seen = this.#seenOf(poll);
+    seen.running++;
+    seen.startsSumMs += this.#nowMs;
+    this.#startedAtMs.set(poll, this.#nowMs);
+    if (this.#random() >= this.#plan.hearing.startsLost) {
+      seen.heardRunning++;
+      seen.heardStartsSumMs += this.#nowMs;
+      this.#heardAtMs.set(poll, this.#nowMs);
+      this.#queue.started(poll, this.#clockMs);
+      if (this.#isNoisy) this.#queue.started(poll, this.#clockMs);
+    }
+    const { timeoutShare, meanCostMs } = seen.plan;
+    const usualMs = Math.min(meanCostMs * (0.1 + 1.8 * this.#random()), DEADLINE_MS);
+    const costMs = this.#random() < timeoutShare ? DEADLINE_MS : usualMs;
+    this.#schedule({ atMs: this.#nowMs + costMs, kind: "end", poll });
   }
-  for (const onlooker of onlookers) onlooker.atEnd?.(all, queue);
+
+  #end(poll: Poll): void {
+    const seen = this.#seenOf(poll);
+    const startedAtMs = known(this.#startedAtMs, poll);
+    seen.running--;
+    seen.startsSumMs -= startedAtMs;
+    seen.finishedMs += this.#nowMs - startedAtMs;
+    this.#costMs.set(poll, this.#nowMs - startedAtMs);
+    const { endsLateMs } = this.#plan.hearing;
+    if (endsLateMs === 0) this.#hear(poll);
+    else this.#schedule({ atMs: this.#nowMs + endsLateMs * this.#random(), kind: "hear", poll });
+  }
+
+  #hear(poll: Poll): void {
+    const seen = this.#seenOf(poll);
+    const costMs = known(this.#costMs, poll);
+    const heardAtMs = this.#heardAtMs.get(poll);
+    if (heardAtMs !== undefined) {
+      seen.heardRunning--;
+      seen.heardStartsSumMs -= heardAtMs;
+    }
+    seen.heardFinishedMs += costMs;
+    seen.inFlight--;
+    seen.finished++;
+    this.#queue.finished(poll, costMs, this.#clockMs);
+    if (this.#isNoisy) {
+      this.#queue.finished(poll, DEADLINE_MS, this.#clockMs);
+      this.#queue.started(poll, this.#clockMs);
+    }
+  }
+
+  get #isNoisy(): boolean {
+    const { noise } = this.#plan.hearing;
+    return noise > 0 && this.#random() < noise;
+  }
+
+  #seenOf(poll: Poll): Seen {
+    return known(this.#byId, poll.tenantId);
+  }
+
+  #schedule(happening: Happening): void {
+    let at = this.#happenings.length;
+    while (at > 0 && (this.#happenings[at - 1]?.atMs ?? 0) < happening.atMs) at--;
+    this.#happenings.splice(at, 0, happening);
+  }
+
+  #noteContention(): void {
+    this.#events++;
+    for (const level of this.#crowd.levels) {
+      for (const rival of level) {
+        if (!rival.contends) rival.contendsSince = Number.NaN;
+        else if (Number.isNaN(rival.contendsSince)) rival.contendsSince = this.#events;
+      }
+    }
+  }
+}
+
+/** The longest step of the clock that the queue believes, in histories in which it is set. */
+export const CLOCK_STEP_MS = 100;
+
+function seenTenants({ tenants, msp }: HistoryPlan): readonly Seen[] {
+  const firstChild = tenants.findIndex(({ isChild }) => isChild);
+  const all = tenants.map((plan, index) => {
+    if (index !== firstChild || !msp.hasRouters)
+      return new Seen(`tenant-${index}` as TenantId, index, plan);
+    // Among its children the MSP has the weight it has among tenants, and no cap of its own.
+    return new Seen(MSP, index, { ...plan, weight: msp.weight, inFlightMax: undefined });
+  });
+  const children = all.filter(({ plan }) => plan.isChild);
+  const group = new SeenMsp(msp, children);
+  for (const child of children) child.msp = group;
+  return all;
+}
+
+function known<K, V>(map: ReadonlyMap<K, V>, key: K): V {
+  const value = map.get(key);
+  if (value === undefined) throw new Error("a history lost track of what it did");
+  return value;
 }
