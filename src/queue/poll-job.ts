@@ -23,6 +23,12 @@ export interface PollCompletion {
   readonly startedAtMs: number;
 }
 
+/**
+ * The queue's lock on a running poll. Short, because a dead worker's polls come back only after it. So long after the
+ * queue last knew that a worker had a poll, that worker sends nothing for it any more.
+ */
+export const LOCK_DURATION_MS = 8_000;
+
 /** The job's body in the queue: short names, because every poll pays for them several times. */
 export interface PollJobBody {
   readonly t: string;

@@ -1,4 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
+import { Elapsed } from "../lib/elapsed.ts";
 import type { Log } from "../lib/log.ts";
 import {
   createWorker,
@@ -6,7 +7,13 @@ import {
   type PollWorkerHandle,
   type QueueBackend,
 } from "./backend.ts";
-import { decodeJob, encodeCompletion, type PollCompletion, type PollJob } from "./poll-job.ts";
+import {
+  decodeJob,
+  encodeCompletion,
+  LOCK_DURATION_MS,
+  type PollCompletion,
+  type PollJob,
+} from "./poll-job.ts";
 import { logOncePerOutage } from "./poll-queue.ts";
 
 /**
@@ -16,14 +23,17 @@ import { logOncePerOutage } from "./poll-queue.ts";
  * lost, which may then release it to another worker. So a worker may act on a poll only while it is certain of its lock.
  * It is certain from the moment it asked for the job (BullMQ's `processedOn`, our clock) until LOCK_DURATION_MS later,
  * less a margin for clocks that tick differently; each renewal we see acknowledged extends that, counted from the moment
- * it was asked for. A process that was paused past this finds the lease over when it wakes, before it sends anything.
+ * it was asked for. A process that was paused past this finds the lease over when it wakes, before it sends anything; so
+ * does one whose clock was set forward, and setting it back lengthens no lease.
+ *
+ * What no lease can prevent: a process that is paused between its last look at the lease and the system call that sends
+ * sends that one datagram when it wakes.
  */
-
-/** Lock of a job in the queue. Short, because a dead worker's polls come back only after it. */
-const LOCK_DURATION_MS = 8_000;
 
 /** How long before the lock's end we no longer trust it. */
 const LOCK_MARGIN_MS = 2_000;
+
+const LEASE_MS = LOCK_DURATION_MS - LOCK_MARGIN_MS;
 
 /** How often locks of running polls are renewed, all in one command. Polls shorter than this never pay for one. */
 const LOCK_RENEWAL_MS = 2_500;
@@ -58,7 +68,8 @@ export interface PollWorker {
 
 interface RunningPoll {
   readonly token: string;
-  heldUntilMs: number;
+  /** Since the last moment at which the lock was certain to be ours for its full length; undefined: it is not. */
+  locked: Elapsed | undefined;
 }
 
 export interface PollWorkerDependencies {
@@ -86,14 +97,11 @@ export async function startPollWorker(
 
   const processor: PollProcessor = async (job, token) => {
     const routerId = job.id ?? "";
-    const lease: RunningPoll = {
-      token: token ?? "",
-      heldUntilMs: (job.processedOn ?? clock.now()) + LOCK_DURATION_MS - LOCK_MARGIN_MS,
-    };
+    const lease: RunningPoll = { token: token ?? "", locked: lockedSince(clock, job.processedOn) };
     running.set(routerId, lease);
     try {
       const completion = await poll(decodeJob(routerId, job.data), {
-        isHeld: () => clock.now() < lease.heldUntilMs,
+        isHeld: () => remainingMs(lease) > 0,
       });
       return encodeCompletion(completion);
     } finally {
@@ -122,8 +130,8 @@ export async function startPollWorker(
 
   const renewal = setInterval(() => void renew(), LOCK_RENEWAL_MS);
   const renew = async (): Promise<void> => {
-    const askedAtMs = clock.now();
-    const due = [...running].filter(([, lease]) => needsRenewal(lease, askedAtMs));
+    const asked = new Elapsed(clock);
+    const due = [...running].filter(([, lease]) => needsRenewal(lease));
     const [lane] = lanes;
     if (due.length === 0 || lane === undefined) return;
     try {
@@ -135,9 +143,7 @@ export async function startPollWorker(
         ),
       );
       for (const [routerId, lease] of due) {
-        lease.heldUntilMs = refused.has(routerId)
-          ? 0
-          : askedAtMs + LOCK_DURATION_MS - LOCK_MARGIN_MS;
+        lease.locked = refused.has(routerId) ? undefined : asked;
       }
     } catch {
       // Not acknowledged: the leases run out by themselves.
@@ -177,8 +183,19 @@ export async function startPollWorker(
   };
 }
 
-/** Not before it is LOCK_RENEWAL_MS old, and never after its end: the poll may have been given away. */
-function needsRenewal(lease: RunningPoll, nowMs: number): boolean {
-  const remainingMs = lease.heldUntilMs - nowMs;
-  return remainingMs > 0 && remainingMs < LOCK_DURATION_MS - LOCK_MARGIN_MS - LOCK_RENEWAL_MS / 2;
+/** A worker whose clock went back since it asked for the job cannot tell when that was. */
+function lockedSince(clock: Clock, askedAtMs: number | undefined): Elapsed | undefined {
+  const agoMs = clock.now() - (askedAtMs ?? Number.NaN);
+  return agoMs >= 0 ? new Elapsed(clock, agoMs) : undefined;
+}
+
+/** How much longer a poll may be acted on; not above zero: no longer. */
+function remainingMs({ locked }: RunningPoll): number {
+  return locked === undefined ? 0 : LEASE_MS - locked.ms;
+}
+
+/** Not before it is about LOCK_RENEWAL_MS old, and never after its end: the poll may have been given away. */
+function needsRenewal(lease: RunningPoll): boolean {
+  const leftMs = remainingMs(lease);
+  return leftMs > 0 && leftMs < LEASE_MS - LOCK_RENEWAL_MS / 2;
 }
