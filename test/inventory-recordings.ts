@@ -42,21 +42,41 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   ipAddresses: ["address"],
 };
 
+/** Sections that a poller may leave out, and may say more in than the recordings' facts do. */
+const OPTIONAL_KEYS: Readonly<Record<string, readonly string[]>> = {
+  neighboursVendor: ["index"],
+  neighboursMalformedIndex: ["index"],
+  bgpPeersVendor: ["source", "peer", "instance"],
+};
+
 /** The sections, each with a map of its rows, the columns that are not compared left out. */
 export function comparable(inventory: Inventory): Facts {
-  const facts: Record<string, unknown> = { system: rowFacts(inventory["system"] as Row, []) };
-  for (const [section, keys] of Object.entries(KEYS)) {
-    const rows = (inventory[section] ?? []) as Row[];
-    facts[section] = Object.fromEntries(
-      rows.map((row) => [keys.map((key) => String(row[key])).join(" "), rowFacts(row, keys)]),
-    );
-  }
-  return facts;
+  return { system: rowFacts(inventory["system"] as Row, []), ...sections(inventory, KEYS) };
 }
 
-/** What says how a fact was found, and what is judged apart. */
+/** The same of the sections a poller may leave out. */
+export function optional(inventory: Inventory): Facts {
+  return sections(inventory, OPTIONAL_KEYS);
+}
+
+function sections(inventory: Inventory, keysOf: typeof KEYS): Facts {
+  return Object.fromEntries(
+    Object.entries(keysOf).map(([section, keys]) => [
+      section,
+      Object.fromEntries(
+        ((inventory[section] ?? []) as Row[]).map((row) => [
+          keys.map((key) => String(row[key])).join(" "),
+          rowFacts(row, keys),
+        ]),
+      ),
+    ]),
+  );
+}
+
+/** What is not a fact of the router, is judged apart, or may be told better than as the recording's text rule has it. */
 const NOT_COMPARED = new Set([
   "id",
+  "localPortId",
   "lldpLocal",
   "bgp",
   "ospf",

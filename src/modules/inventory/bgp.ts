@@ -34,7 +34,8 @@ function namesFrom(first: number, names: string): Names {
 /** A maker's table: what its columns and its index mean. */
 interface VendorTable {
   readonly source: string;
-  readonly table: MibTable<"state" | "adminStatus" | "remoteAs">;
+  /** Columns `state`, `remoteAs` and, where the maker has it, `adminStatus`. */
+  readonly table: MibTable;
   readonly states: Names;
   readonly adminStates: Names;
   /** The peer's address, and its routing instance, in the parts of a row's index. */
@@ -69,22 +70,15 @@ const VENDOR_TABLES: readonly VendorTable[] = [
   },
   {
     source: "TIMETRA-BGP-MIB",
-    table: mibTable("1.3.6.1.4.1.6527.3.1.2.14.4.7.1", {
-      adminStatus: 42,
-      state: 54,
-      remoteAs: 66,
-    }),
+    // The column is tBgpPeerNgShutdown: true is 1.
+    table: mibTable("1.3.6.1.4.1.6527.3.1.2.14.4.7.1", { adminStatus: 6, state: 59, remoteAs: 66 }),
     states: STATES,
-    adminStates: namesFrom(1, "enabled disabled"),
+    adminStates: namesFrom(1, "disabled enabled"),
     peerOf: ([instance = 0, ...index]) => ({ peer: typedAddress(index), instance }),
   },
   {
     source: "HUAWEI-BGP-VPN-MIB",
-    table: mibTable("1.3.6.1.4.1.2011.5.25.177.1.1.2.1", {
-      remoteAs: 2,
-      state: 5,
-      adminStatus: 10,
-    }),
+    table: mibTable("1.3.6.1.4.1.2011.5.25.177.1.1.2.1", { remoteAs: 2, state: 5 }),
     states: STATES,
     adminStates: START_STOP,
     // Instance, address family, sub-family, then the address with its type and length.

@@ -11,6 +11,7 @@ import type { Answers, SectionPlan } from "./section.ts";
 import { type MibRows, mibTable, said, singleIndex } from "./table.ts";
 
 const IF_TABLE = mibTable(IF_ENTRY, {
+  ifIndex: 1,
   ifDescr: 2,
   ifType: 3,
   ifMtu: 4,
@@ -50,6 +51,8 @@ const IF_X_TABLE = mibTable(IF_X_ENTRY, {
   ifPromiscuousMode: 16,
   ifConnectorPresent: 17,
   ifAlias: 18,
+  // Not shown; but some rows have nothing else.
+  ifCounterDiscontinuityTime: 19,
 });
 
 export const INTERFACES_SECTION: SectionPlan = {
@@ -121,14 +124,15 @@ function speedOf(
   ifSpeed: number | undefined,
   ifHighSpeed: number | undefined,
 ): Pick<InventoryInterface, "speedBps" | "speedAmbiguous"> {
-  const high = ifHighSpeed === undefined ? undefined : BigInt(ifHighSpeed) * 1_000_000n;
-  if (ifSpeed === undefined || ifSpeed === 0 || ifSpeed === IF_SPEED_UNFIT) {
-    return said("speedBps", (high ?? (ifSpeed === 0 ? 0n : undefined))?.toString());
-  }
+  if (ifHighSpeed === undefined) return said("speedBps", ifSpeed?.toString());
+  const high = ifHighSpeed * 1_000_000;
+  if (ifSpeed === undefined || ifSpeed === IF_SPEED_UNFIT) return { speedBps: String(high) };
   // ifHighSpeed is rounded to a million bits a second.
-  const isAmbiguous =
-    ifHighSpeed !== undefined && ifHighSpeed > 0 && Math.abs(ifSpeed - ifHighSpeed * 1e6) > 500_000;
-  return { speedBps: String(ifSpeed), ...(isAmbiguous ? { speedAmbiguous: true } : {}) };
+  const isAmbiguous = Math.abs(ifSpeed - high) > 500_000;
+  return {
+    speedBps: String(ifSpeed === 0 ? high : ifSpeed),
+    ...(isAmbiguous ? { speedAmbiguous: true } : {}),
+  };
 }
 
 function countersOf(places: readonly Place[]): InterfaceCounters {

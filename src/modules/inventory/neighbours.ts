@@ -116,16 +116,17 @@ function remoteEnd(rows: RemoteRows, row: number): Partial<Neighbour> {
   };
 }
 
+/** IANA's address family numbers: IPv4 and IPv6. */
+const OCTETS_OF_FAMILY: Readonly<Record<number, number>> = { 1: 4, 2: 16 };
+
 /** Management addresses by the index of their neighbour: the rest of theirs is family, length and octets. */
 function lldpAddresses(answers: Answers): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
   for (const instance of answers.rows(LLDP_ADDRESSES).instances) {
     const parts = indexParts(instance);
     const [, , , family, length, ...octets] = parts;
-    const isAddress = family === 1 || family === 2;
-    // Some agents leave the length out.
-    const address = octets.length === length ? octets : parts.slice(4);
-    const text = isAddress ? addressText(address) : undefined;
+    const isAddress = octets.length === length && OCTETS_OF_FAMILY[family ?? 0] === length;
+    const text = isAddress ? addressText(octets) : undefined;
     if (text === undefined) continue;
     const neighbour = parts.slice(0, 3).join(".");
     const known = found.get(neighbour);

@@ -59,7 +59,7 @@ function hostResources(answers: Answers): Processor[] {
       source: "HOST-RESOURCES-MIB::hrProcessorLoad",
       index,
       percent,
-      ...said("descr", descr || undefined),
+      ...said("descr", descr),
     };
   });
 }
