@@ -25,9 +25,13 @@ export const PROBLEMS = {
   "tenant-being-erased": { status: 409, title: "The tenant is being erased" },
   "zone-in-use": { status: 409, title: "Routers are in this zone" },
   "quota-exceeded": { status: 409, title: "The tier's quota is used up" },
+  "capacity-exceeded": { status: 409, title: "The zone has no room for this" },
+  "parent-not-msp": { status: 409, title: "The parent cannot have tenants" },
+  "msp-has-tenants": { status: 409, title: "Tenants belong to this MSP" },
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-media-type": { status: 415, title: "The body's media type is not understood" },
   "internal-error": { status: 500, title: "Something went wrong on our side" },
+  "router-silent": { status: 504, title: "The router did not answer its last poll" },
   "database-unavailable": { status: 503, title: "The database cannot be reached; try again soon" },
 } as const satisfies Readonly<Record<string, ProblemKind>>;
 export type ProblemCode = keyof typeof PROBLEMS;

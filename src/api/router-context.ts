@@ -7,10 +7,15 @@ import type { ApiDeps } from "./api-deps.ts";
 import { type RouterRules, reservedLabels } from "./router-rules.ts";
 import { targetJudge } from "./target-guard.ts";
 
+/** The rules, with each zone's key on the platform. */
+export interface RouterContext extends RouterRules {
+  readonly zones: ReadonlyMap<string, { readonly shared: boolean; readonly zoneKey: string }>;
+}
+
 /** Gathers what a tenant's routers are judged by: what never changes once, its zones when asked. */
 export function routerRulesReader(
   deps: Pick<ApiDeps, "tiers" | "modules" | "targetGuard">,
-): (client: TenantClient, tenant: Tenant) => Promise<RouterRules> {
+): (client: TenantClient, tenant: Tenant) => Promise<RouterContext> {
   const fixed = {
     moduleNames: new Set(deps.modules.keys()),
     reservedLabels: reservedLabels(labelsOf(deps.modules.values())),
@@ -21,7 +26,9 @@ export function routerRulesReader(
     return {
       ...fixed,
       tier: deps.tiers[tenant.tier],
-      zones: new Map(zones.map(({ name, id }) => [name, { shared: id === null }])),
+      zones: new Map(
+        zones.map(({ name, id, zoneKey }) => [name, { shared: id === null, zoneKey }]),
+      ),
     };
   };
 }

@@ -1,5 +1,7 @@
 /** The shape of a router in requests and answers; the rules no schema can say are in router-rules.ts. */
 import { type Static, Type } from "typebox";
+import { ADMISSION } from "./admission.ts";
+import { POLLING } from "./polling-state.ts";
 import { ID, NAME, TIME, ZONE_NAME } from "./schemas.ts";
 
 /** Routers one import may hold: a request that is checked, written and answered within one transaction. */
@@ -106,6 +108,11 @@ export const ROUTER = Type.Object({
   createdAt: TIME,
   updatedAt: TIME,
 });
+
+/** The answer to one that was registered or changed. */
+export const ADMITTED_ROUTER = Type.Object({ ...ROUTER.properties, admission: ADMISSION });
+
+export const POLLED_ROUTER = Type.Object({ ...ROUTER.properties, polling: POLLING });
 
 /** What a router gets where the request says nothing. */
 export const ROUTER_DEFAULTS = {

@@ -159,9 +159,14 @@ describe("routers", () => {
       enabled: true,
       createdAt: expect.stringMatching(/Z$/),
       updatedAt: expect.stringMatching(/Z$/),
+      admission: expect.objectContaining({ zone: "default", verdict: "unknown" }),
     });
     const path = made.headers["location"] as string;
-    expect((await tenant.call("GET", path)).body).toEqual(made.body);
+    const { admission: _, ...registered } = made.body;
+    expect((await tenant.call("GET", path)).body).toEqual({
+      ...registered,
+      polling: expect.objectContaining({ state: "pending" }),
+    });
 
     const changed = await tenant.call("PATCH", path, {
       modules: ["if_mib", "system"],

@@ -230,3 +230,61 @@ it("a token that is nearly a key opens nothing", async () => {
     expect([token, (await api.withToken(token)("GET", "/v1/tenant")).status]).toEqual([token, 401]);
   }
 });
+
+it("an MSP's tenants are made, listed, moved and let go", async () => {
+  const msp = await api.newTenant("the-msp", "msp");
+  const other = await api.newTenant("other-msp", "msp");
+
+  const made = await api.admin("POST", "/v1/tenants", {
+    name: "Child",
+    slug: "the-child",
+    tier: "free",
+    parentId: msp.id,
+  });
+  expect([made.status, made.body.parentId]).toEqual([201, msp.id]);
+  const path = `/v1/tenants/${made.body.id}`;
+  const childrenOf = async (id: string) =>
+    (await api.admin("GET", `/v1/tenants?parentId=${id}`)).body.items;
+  expect(await childrenOf(msp.id)).toEqual([made.body]);
+
+  await api.admin("PATCH", path, { parentId: other.id });
+  expect(await childrenOf(msp.id)).toEqual([]);
+  expect(await childrenOf(other.id)).toHaveLength(1);
+  await api.admin("PATCH", path, { name: "Child still" });
+  expect((await api.admin("GET", path)).body).toMatchObject({ parentId: other.id });
+  await api.admin("PATCH", path, { parentId: null });
+  expect((await api.admin("GET", path)).body).toMatchObject({ parentId: null });
+});
+
+it("only an MSP has tenants, and it stays one and there while it has", async () => {
+  const msp = await api.newTenant("kept-msp", "msp");
+  const plain = await api.newTenant("no-msp", "enterprise");
+  const change = (id: string, body: object) => api.admin("PATCH", `/v1/tenants/${id}`, body);
+  const codeOf = async (asked: ReturnType<typeof change>) => {
+    const { status, body } = await asked;
+    return [status, body.code];
+  };
+
+  for (const parentId of [plain.id, UNKNOWN, msp.id]) {
+    expect(await codeOf(change(msp.id, { parentId }))).toEqual([409, "parent-not-msp"]);
+  }
+  expect((await change(plain.id, { parentId: "nobody" })).status).toBe(400);
+  await change(plain.id, { parentId: msp.id });
+  expect(await codeOf(change(msp.id, { tier: "business" }))).toEqual([409, "msp-has-tenants"]);
+  const erased = await api.admin("DELETE", `/v1/tenants/${msp.id}`);
+  expect([erased.status, erased.body.code]).toEqual([409, "msp-has-tenants"]);
+  expect(erased.body.detail).toContain("?parentId=");
+  expect((await msp.call("GET", "/v1/tenant")).status).toBe(200);
+});
+
+it("a tenant of an MSP goes on while the MSP is suspended, and does not see whose it is", async () => {
+  const msp = await api.newTenant("gone-msp", "msp");
+  const child = await api.newTenant("staying-child");
+  await api.admin("PATCH", `/v1/tenants/${child.id}`, { parentId: msp.id });
+
+  await api.admin("POST", `/v1/tenants/${msp.id}/suspend`);
+
+  const own = await child.call("GET", "/v1/tenant");
+  expect(own.status).toBe(200);
+  expect(own.text).not.toContain(msp.id);
+});

@@ -1,17 +1,14 @@
 import { Type } from "typebox";
 import { type FairnessRow, fairnessRows } from "../../storage/scheduler-state.ts";
 import { type LiveWorker, liveWorkers, setDesiredConcurrency } from "../../storage/workers.ts";
+import { WORKER_SILENCE_MS_MAX, zoneDemands } from "../../storage/zone-loads.ts";
 import type { Api } from "../access-control.ts";
 import type { ApiDeps } from "../api-deps.ts";
+import { capacities, ZONE_CAPACITY } from "../capacity.ts";
 import { pageSchema } from "../pagination.ts";
+import { POLLING_FIGURES, pollingFigures } from "../polling-figures.ts";
 import { notFound } from "../problems.ts";
 import { ID, TIME } from "../schemas.ts";
-
-/** Workers report every few seconds; one that missed several reports is not there. */
-const WORKER_SILENCE_MS_MAX = 15_000;
-
-const NUMBER_OR_NULL = Type.Union([Type.Number(), Type.Null()]);
-const COUNTS = Type.Record(Type.String(), Type.Number());
 
 const FAIRNESS = Type.Object({
   zones: Type.Array(
@@ -24,21 +21,11 @@ const FAIRNESS = Type.Object({
           slug: Type.String(),
           tier: Type.String(),
           weight: Type.Number(),
-          demandMsPerSecond: Type.Number({ description: "Slot time its routers ask for" }),
           receivedMs: Type.Number({ description: "Slot time it got" }),
           fairShareMs: Type.Number({
             description: "Slot time an ideal scheduler would have given",
           }),
-          shareRatio: Type.Union([Type.Number(), Type.Null()], {
-            description: "received ÷ fair; null before anything was due",
-          }),
-          backlog: Type.Integer({ description: "Polls due and not started" }),
-          oldestDueAt: Type.Union([TIME, Type.Null()]),
-          latenessP50Ms: NUMBER_OR_NULL,
-          latenessP99Ms: NUMBER_OR_NULL,
-          onTimeRatio: NUMBER_OR_NULL,
-          polls: { ...COUNTS, description: "By outcome" },
-          skips: { ...COUNTS, description: "By reason" },
+          ...POLLING_FIGURES,
         }),
       ),
     }),
@@ -72,11 +59,34 @@ export function adminRoutes(app: Api, { pools }: ApiDeps): void {
       schema: {
         operationId: "getFairness",
         summary: "What each tenant asked for, got and should have got, by zone",
+        description:
+          "As each zone's leader reported last, every two seconds. Rates, lateness and shares speak of the last one to two minutes; `polls` and `skips` count since the leader began.",
         tags,
         response: { 200: FAIRNESS },
       },
     },
     async () => ({ zones: zonesOf(await fairnessRows(pools.platform)) }),
+  );
+
+  app.get(
+    "/v1/admin/capacity",
+    {
+      config,
+      schema: {
+        operationId: "getCapacity",
+        summary: "How many poll slots each zone needs, and has",
+        description:
+          "By Little's law: slots in use = polls that come due a second × the time one holds its slot, both as measured.",
+        tags,
+        response: { 200: Type.Object({ zones: Type.Array(ZONE_CAPACITY) }) },
+      },
+    },
+    async () => ({
+      zones: capacities(
+        await zoneDemands(pools.platform),
+        await liveWorkers(pools.platform, WORKER_SILENCE_MS_MAX),
+      ),
+    }),
   );
 
   app.get(
@@ -104,7 +114,7 @@ export function adminRoutes(app: Api, { pools }: ApiDeps): void {
         operationId: "updateWorkers",
         summary: "Change how many polls a worker, or every worker, runs at once",
         description:
-          "It holds from the worker's next report on, within seconds, and no running poll is cut short.",
+          "It holds from the worker's next report on, within two seconds. A raise starts waiting polls at once; after a cut the polls that run end in peace, and no new one starts until they are fewer.",
         tags,
         body: Type.Object(
           {
@@ -139,12 +149,9 @@ function zonesOf(rows: readonly FairnessRow[]) {
   }));
 }
 
-function shownFairness({ zoneKey: _zone, updatedAt: _at, oldestDueAtMs, ...row }: FairnessRow) {
-  return {
-    ...row,
-    shareRatio: row.fairShareMs > 0 ? row.receivedMs / row.fairShareMs : null,
-    oldestDueAt: oldestDueAtMs === null ? null : new Date(oldestDueAtMs).toISOString(),
-  };
+function shownFairness(row: FairnessRow) {
+  const { tenantId, slug, tier, weight, receivedMs, fairShareMs } = row;
+  return { tenantId, slug, tier, weight, receivedMs, fairShareMs, ...pollingFigures(row) };
 }
 
 function shownWorker(worker: LiveWorker) {

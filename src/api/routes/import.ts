@@ -1,9 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
 import { Type } from "typebox";
+import type { Router } from "../../routers/router.ts";
 import { listCredentials } from "../../storage/credentials.ts";
 import { type TenantClient, withTenant } from "../../storage/pool.ts";
 import { insertRouters, listRouters, updateRouter } from "../../storage/routers.ts";
 import { type Api, tenantCaller } from "../access-control.ts";
+import { ADMISSION } from "../admission.ts";
+import { type RouterChange, routerAdmission } from "../admit-routers.ts";
 import type { ApiDeps } from "../api-deps.ts";
 import { everyRow } from "../every-row.ts";
 import { type PlannedRow, planImport } from "../import-plan.ts";
@@ -35,6 +38,9 @@ const IMPORTED = Type.Object({
   created: Type.Integer(),
   updated: Type.Integer(),
   unchanged: Type.Integer(),
+  admission: Type.Array(ADMISSION, {
+    description: "One for each zone in which the rows make or change routers",
+  }),
   routers: Type.Array(
     Type.Object({
       row: Type.Integer({ description: "From 1; a CSV's header is not counted" }),
@@ -48,6 +54,7 @@ const IMPORTED = Type.Object({
 /** Many routers at once, all or none. */
 export function importRoutes(app: Api, deps: ApiDeps): void {
   const readRules = routerRulesReader(deps);
+  const admit = routerAdmission(deps);
 
   // A scope of its own, because only here a body may be CSV.
   const routes: FastifyPluginAsyncTypebox = async (scope) => {
@@ -73,7 +80,7 @@ export function importRoutes(app: Api, deps: ApiDeps): void {
           operationId: "importRouters",
           summary: "Register or change many routers, from JSON or CSV, all or none",
           description:
-            "A row is the router with its zone, address, port and context: one that exists is changed where the row says something else, so importing twice changes nothing. `credential` names a credential instead of `credentialId`.",
+            "A row is the router with its zone, address, port and context: one that exists is changed where the row says something else, so importing twice changes nothing. `credential` names a credential instead of `credentialId`. `admission` judges all rows together, as it does a single router: what is refused (409 `capacity-exceeded`) imports nothing.",
           tags: ["routers"],
           querystring: Type.Object(
             {
@@ -99,13 +106,15 @@ export function importRoutes(app: Api, deps: ApiDeps): void {
         const { tenant } = tenantCaller(request);
         const isDryRun = request.query.dry_run ?? false;
         const rows = rowsOf(request.body);
-        const outcomes = await refusingImport(() =>
+        const { outcomes, admission } = await refusingImport(() =>
           withTenant(deps.pools.app, tenant.id, async (client) => {
             // Before anything is read: what is planned below must still hold when it is written.
             await lockTenant(client);
+            const rules = await readRules(client, tenant);
+            const existing = await everyRow((page) => listRouters(client, page));
             const { planned, errors } = planImport(rows, {
-              rules: await readRules(client, tenant),
-              existing: await everyRow((page) => listRouters(client, page)),
+              rules,
+              existing,
               credentials: await everyRow((page) => listCredentials(client, page)),
             });
             if (errors.length > 0) throw refusedRows(errors);
@@ -114,10 +123,15 @@ export function importRoutes(app: Api, deps: ApiDeps): void {
               tenant,
               tier: deps.tiers[tenant.tier],
             });
-            return isDryRun ? planned.map((row) => outcome(row)) : carryOut(client, planned);
+            const changes = changesOf(planned, existing);
+            const admission = await admit(client, tenant, changes, rules.zones);
+            const outcomes = isDryRun
+              ? planned.map((row) => outcome(row))
+              : await carryOut(client, planned);
+            return { outcomes, admission };
           }),
         );
-        return importAnswer(outcomes, isDryRun);
+        return { ...importAnswer(outcomes, isDryRun), admission };
       },
     );
   };
@@ -160,6 +174,18 @@ function outcome(row: PlannedRow, id: string | null = null): RowOutcome {
     name: row.values.name,
     action: ACTION_DONE[row.action],
   };
+}
+
+/** The rows that make or change a router, as far as load goes. */
+function changesOf(planned: readonly PlannedRow[], existing: readonly Router[]): RouterChange[] {
+  const byId = new Map(existing.map((router) => [router.id, router]));
+  return planned.flatMap((row): RouterChange[] => {
+    if (row.action === "create") return [{ after: row.values }];
+    const before = byId.get(row.id);
+    return row.action === "keep" || before === undefined
+      ? []
+      : [{ id: row.id, before, after: row.values }];
+  });
 }
 
 async function carryOut(

@@ -1,6 +1,8 @@
 import { type Static, Type } from "typebox";
+import { invariant } from "../../lib/invariant.ts";
 import type { RouterId } from "../../routers/router.ts";
 import { credentialById } from "../../storage/credentials.ts";
+import { recentPolls } from "../../storage/polls.ts";
 import { type TenantClient, withTenant } from "../../storage/pool.ts";
 import {
   deleteRouter,
@@ -12,17 +14,30 @@ import {
   updateRouter,
 } from "../../storage/routers.ts";
 import { type Api, tenantCaller } from "../access-control.ts";
+import type { Admission } from "../admission.ts";
+import { routerAdmission } from "../admit-routers.ts";
 import type { ApiDeps } from "../api-deps.ts";
 import { routerBody } from "../import-plan.ts";
 import { idOf, PAGE_QUERY, pageAnswer, pageOf, pageSchema, rowsToFetch } from "../pagination.ts";
+import { pollingOf, pollsWanted } from "../polling-state.ts";
 import { invalidField, invalidFields, notFound, Problem } from "../problems.ts";
-import { reserveRouters } from "../quota.ts";
+import { lockTenant, reserveRouters } from "../quota.ts";
 import { routerRulesReader } from "../router-context.ts";
 import { routerErrors } from "../router-rules.ts";
-import { NEW_ROUTER, ROUTER, ROUTER_CHANGES, type RouterChanges } from "../router-schemas.ts";
+import {
+  ADMITTED_ROUTER,
+  NEW_ROUTER,
+  POLLED_ROUTER,
+  ROUTER,
+  ROUTER_CHANGES,
+  type RouterChanges,
+} from "../router-schemas.ts";
 import { ID, ID_PATH, NO_CONTENT, TIME } from "../schemas.ts";
 import { conflictsAs } from "../storage-conflicts.ts";
 import { canonicalAddress } from "../target-guard.ts";
+
+/** A poll may carry a time before its router was made: that of a worker whose clock is wrong. */
+const WORKER_CLOCK_BEHIND_MS_MAX = 86_400_000;
 
 const LIST_QUERY = Type.Object(
   {
@@ -46,8 +61,9 @@ const LIST_QUERY = Type.Object(
 
 /** Routers: what a tenant has polled. */
 export function routersRoutes(app: Api, deps: ApiDeps): void {
-  const { pools, tiers, clock } = deps;
+  const { pools, tiers, clock, reachability } = deps;
   const readRules = routerRulesReader(deps);
+  const admit = routerAdmission(deps);
   const tags = ["routers"];
 
   app.post(
@@ -57,27 +73,31 @@ export function routersRoutes(app: Api, deps: ApiDeps): void {
       schema: {
         operationId: "createRouter",
         summary: "Register a router; it is polled from now on",
+        description:
+          "`admission` says what the tenant's routers now ask of the zone and what there is. Where they ask for more than the tenant's guaranteed share and than the zone has free, the tier refuses it (409 `capacity-exceeded`) or warns.",
         tags,
         body: NEW_ROUTER,
-        response: { 201: ROUTER },
+        response: { 201: ADMITTED_ROUTER },
       },
     },
     async (request, reply) => {
       const { tenant } = tenantCaller(request);
       const body = request.body;
-      const router = await refusingRouter(body, () =>
+      const { router, admission } = await refusingRouter(body, () =>
         withTenant(pools.app, tenant.id, async (client) => {
           const rules = await readRules(client, tenant);
           const errors = routerErrors({ ...body, zone: body.zone ?? "default" }, rules);
           if (errors.length > 0) throw invalidFields(errors);
           await requireCredential(client, body.credentialId);
           await reserveRouters(client, 1, { tenant, tier: tiers[tenant.tier] });
-          return (await insertRouters(client, [routerBody(body)]))[0];
+          const after = routerBody(body);
+          const admission = only(await admit(client, tenant, [{ after }], rules.zones));
+          const router = found((await insertRouters(client, [after]))[0]);
+          return { router, admission };
         }),
       );
-      const made = found(router);
-      reply.code(201).header("location", `/v1/routers/${made.id}`);
-      return shownRouter(made);
+      reply.code(201).header("location", `/v1/routers/${router.id}`);
+      return { ...shownRouter(router), admission };
     },
   );
 
@@ -109,18 +129,22 @@ export function routersRoutes(app: Api, deps: ApiDeps): void {
       config: { access: "routers:read" },
       schema: {
         operationId: "getRouter",
-        summary: "One router",
+        summary: "One router, and how it stands",
         tags,
         params: ID_PATH,
-        response: { 200: ROUTER },
+        response: { 200: POLLED_ROUTER },
       },
     },
-    async (request) => {
-      const router = await withTenant(pools.app, tenantCaller(request).tenant.id, (client) =>
-        routerById(client, routerId(request)),
-      );
-      return shownRouter(found(router));
-    },
+    async (request) =>
+      withTenant(pools.app, tenantCaller(request).tenant.id, async (client) => {
+        const router = found(await routerById(client, routerId(request)));
+        const polls = await recentPolls(client, [router.id], {
+          limit: pollsWanted(reachability),
+          since: new Date(router.createdAt.getTime() - WORKER_CLOCK_BEHIND_MS_MAX),
+        });
+        const polling = pollingOf(router, polls.get(router.id) ?? [], reachability, clock.now());
+        return { ...shownRouter(router), polling };
+      }),
   );
 
   app.patch(
@@ -130,29 +154,33 @@ export function routersRoutes(app: Api, deps: ApiDeps): void {
       schema: {
         operationId: "updateRouter",
         summary: "Change a router; the next poll goes by it",
+        description:
+          "`admission` says what the tenant's routers then ask of the zone and what there is, as for a new one. A change that asks for no more than before is never refused for want of capacity.",
         tags,
         params: ID_PATH,
         body: ROUTER_CHANGES,
-        response: { 200: ROUTER },
+        response: { 200: ADMITTED_ROUTER },
       },
     },
     async (request) => {
       const { tenant } = tenantCaller(request);
       const changes = request.body;
-      const router = await refusingRouter(changes, () =>
+      const { router, admission } = await refusingRouter(changes, () =>
         withTenant(pools.app, tenant.id, async (client) => {
+          if (changesLoad(changes)) await lockTenant(client);
           const present = found(await routerById(client, routerId(request)));
-          const errors = routerErrors(
-            fieldsToJudge(present, changes),
-            await readRules(client, tenant),
-          );
+          const rules = await readRules(client, tenant);
+          const errors = routerErrors(fieldsToJudge(present, changes), rules);
           if (errors.length > 0) throw invalidFields(errors);
           if (changes.credentialId) await requireCredential(client, changes.credentialId);
           const address = changes.address && canonicalAddress(changes.address);
-          return updateRouter(client, present.id, { ...changes, address });
+          const change = { id: present.id, before: present, after: { ...present, ...changes } };
+          const admission = only(await admit(client, tenant, [change], rules.zones));
+          const router = found(await updateRouter(client, present.id, { ...changes, address }));
+          return { router, admission };
         }),
       );
-      return shownRouter(found(router));
+      return { ...shownRouter(router), admission };
     },
   );
 
@@ -216,6 +244,11 @@ export function routerId(request: { readonly params: { readonly id: string } }):
   return request.params.id as RouterId;
 }
 
+/** Whether a change may ask for more poll slots. */
+function changesLoad({ zone, intervalSeconds, modules, enabled }: RouterChanges): boolean {
+  return [zone, intervalSeconds, modules, enabled].some((field) => field !== undefined);
+}
+
 /** A new zone puts the present address under other rules, so it is judged again. */
 function fieldsToJudge(present: StoredRouter, changes: RouterChanges) {
   const isMoved = changes.zone !== undefined && changes.zone !== present.zone;
@@ -267,6 +300,12 @@ function refusingRouter<T>(
     },
     work,
   );
+}
+
+function only(admissions: readonly Admission[]): Admission {
+  const [admission] = admissions;
+  invariant(admission !== undefined, "a router is judged in the zone it is in");
+  return admission;
 }
 
 function found(router: StoredRouter | undefined): StoredRouter {

@@ -23,7 +23,16 @@ export const TENANT = Type.Object({
   slug: Type.String(),
   tier: TIER,
   state: Type.String({ description: "active, suspended, pending_deletion, erasing or erased" }),
+  parentId: Type.Union([ID, Type.Null()], {
+    description:
+      "The MSP it belongs to: its polls take turns inside the MSP's share. null = nobody's",
+  }),
   createdAt: TIME,
+});
+
+const PARENT_ID = Type.Union([ID, Type.Null()], {
+  description:
+    "The id of a tenant of the tier msp that belongs to nobody itself; null = it belongs to nobody",
 });
 
 const NEW_TENANT = Type.Object(
@@ -35,13 +44,23 @@ const NEW_TENANT = Type.Object(
         "1 to 63 lower-case letters, digits and hyphens, no hyphen at the ends; unique, and never changes",
     }),
     tier: TIER,
+    parentId: Type.Optional(PARENT_ID),
   },
   { additionalProperties: false },
 );
 
 const TENANT_CHANGES = Type.Object(
-  { name: Type.Optional(NAME), tier: Type.Optional(TIER) },
-  { additionalProperties: false, minProperties: 1, description: "name, tier or both" },
+  {
+    name: Type.Optional(NAME),
+    tier: Type.Optional(TIER),
+    parentId: Type.Optional(PARENT_ID),
+  },
+  { additionalProperties: false, minProperties: 1, description: "name, tier, parentId" },
+);
+
+const LIST_QUERY = Type.Object(
+  { ...PAGE_QUERY, parentId: Type.Optional({ ...ID, description: "only this MSP's tenants" }) },
+  { additionalProperties: false },
 );
 
 /** Platform administration: making, changing, suspending and erasing tenants. */
@@ -62,10 +81,17 @@ export function tenantsRoutes(app: Api, { pools, masterKey, clock }: ApiDeps): v
       },
     },
     async (request, reply) => {
-      const detail = `Another tenant has the slug "${request.body.slug}"; choose another`;
+      const { parentId, ...body } = request.body;
+      const detail = `Another tenant has the slug "${body.slug}"; choose another`;
       const tenant = await conflictsAs(
-        { duplicate_slug: () => new Problem("slug-taken", { detail }) },
-        () => createTenant(pools.platform, request.body, masterKey, new Date(clock.now())),
+        { duplicate_slug: () => new Problem("slug-taken", { detail }), ...LEVEL_PROBLEMS },
+        () =>
+          createTenant(
+            pools.platform,
+            { ...body, parentId: parentIdOf(parentId) },
+            masterKey,
+            new Date(clock.now()),
+          ),
       );
       reply.code(201).header("location", `/v1/tenants/${tenant.id}`);
       return shownTenant(tenant);
@@ -80,13 +106,14 @@ export function tenantsRoutes(app: Api, { pools, masterKey, clock }: ApiDeps): v
         operationId: "listTenants",
         summary: "List tenants, oldest first",
         tags,
-        querystring: Type.Object(PAGE_QUERY, { additionalProperties: false }),
+        querystring: LIST_QUERY,
         response: { 200: pageSchema(TENANT) },
       },
     },
     async (request) => {
       const page = pageOf(request.query);
-      const rows = await listTenants(pools.platform, rowsToFetch(page));
+      const parentId = parentIdOf(request.query.parentId) ?? undefined;
+      const rows = await listTenants(pools.platform, { ...rowsToFetch(page), parentId });
       return pageAnswer(rows, page, { keyOf: idOf, shown: shownTenant });
     },
   );
@@ -112,17 +139,23 @@ export function tenantsRoutes(app: Api, { pools, masterKey, clock }: ApiDeps): v
       config,
       schema: {
         operationId: "updateTenant",
-        summary: "Change a tenant's name or tier",
+        summary: "Change a tenant's name, tier or MSP",
         description:
-          "A tier that allows less deletes nothing: what exceeds it stays, more of it is refused.",
+          "A tier that allows less deletes nothing: what exceeds it stays, more of it is refused. A tenant moves to an MSP, or away, with its polls in flight.",
         tags,
         params: ID_PATH,
         body: TENANT_CHANGES,
         response: { 200: TENANT },
       },
     },
-    async (request) =>
-      shownTenant(found(await updateTenant(pools.platform, tenantId(request), request.body))),
+    async (request) => {
+      const { parentId, ...body } = request.body;
+      const change = { ...body, parentId: parentIdOf(parentId) };
+      const tenant = await conflictsAs(LEVEL_PROBLEMS, () =>
+        updateTenant(pools.platform, tenantId(request), change),
+      );
+      return shownTenant(found(tenant));
+    },
   );
 
   app.delete(
@@ -138,7 +171,10 @@ export function tenantsRoutes(app: Api, { pools, masterKey, clock }: ApiDeps): v
       },
     },
     async (request, reply) => {
-      if (!(await deleteTenant(pools.platform, tenantId(request)))) throw notFound("tenant");
+      const isDeleted = await conflictsAs(LEVEL_PROBLEMS, () =>
+        deleteTenant(pools.platform, tenantId(request)),
+      );
+      if (!isDeleted) throw notFound("tenant");
       reply.code(204);
       return null;
     },
@@ -156,7 +192,7 @@ export function tenantsRoutes(app: Api, { pools, masterKey, clock }: ApiDeps): v
           operationId: `${verb}Tenant`,
           summary:
             verb === "suspend"
-              ? "Stop polling a tenant's routers and refuse its API keys; nothing is lost"
+              ? "Stop polling a tenant's routers and refuse its API keys; nothing is lost, and an MSP's tenants go on"
               : "Poll a suspended tenant's routers and take its API keys again",
           tags,
           params: ID_PATH,
@@ -175,6 +211,24 @@ export function tenantsRoutes(app: Api, { pools, masterKey, clock }: ApiDeps): v
       },
     );
   }
+}
+
+/** Two levels: an MSP belongs to nobody, and only an MSP has tenants. */
+const LEVEL_PROBLEMS = {
+  not_an_msp: () =>
+    new Problem("parent-not-msp", {
+      detail:
+        "parentId must be another tenant, of the tier msp, that has no parent itself and is not being erased (GET /v1/tenants lists them)",
+    }),
+  has_tenants: () =>
+    new Problem("msp-has-tenants", {
+      detail:
+        "Tenants belong to this MSP (GET /v1/tenants?parentId=): give them another parent or none first",
+    }),
+};
+
+function parentIdOf(id: string | null | undefined): TenantId | null | undefined {
+  return id as TenantId | null | undefined; // Whether it is a tenant's, the statement tells.
 }
 
 export function shownTenant({ createdAt, ...tenant }: Tenant) {
