@@ -133,9 +133,10 @@ export async function startWorker(
       busy,
       startedAt,
     });
-    if (desiredConcurrency !== null && desiredConcurrency !== concurrency) {
-      log.info({ from: concurrency, to: desiredConcurrency }, "concurrency changed");
-      concurrency = desiredConcurrency;
+    const wanted = desiredConcurrency ?? options.concurrency;
+    if (wanted !== concurrency) {
+      log.info({ from: concurrency, to: wanted }, "concurrency changed");
+      concurrency = wanted;
       for (const worker of zoneWorkers)
         worker.setConcurrency(slotsOfZone(concurrency, options.zones));
     }
