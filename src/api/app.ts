@@ -28,6 +28,7 @@ import { importRoutes } from "./routes/import.ts";
 import { platformRoutes } from "./routes/platform.ts";
 import { readingsRoutes } from "./routes/readings.ts";
 import { routersRoutes } from "./routes/routers.ts";
+import { serviceDiscoveryRoutes } from "./routes/service-discovery.ts";
 import { tenantRoutes } from "./routes/tenant.ts";
 import { tenantsRoutes } from "./routes/tenants.ts";
 import { zonesRoutes } from "./routes/zones.ts";
@@ -56,6 +57,7 @@ export function buildApi(deps: ApiDeps): Api {
     importRoutes(app, deps);
     readingsRoutes(app, deps);
     expositionRoutes(app, deps);
+    serviceDiscoveryRoutes(app, deps);
     adminRoutes(app, deps);
   });
 }

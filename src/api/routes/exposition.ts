@@ -1,25 +1,25 @@
 import { Readable } from "node:stream";
+import { createGzip } from "node:zlib";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { type ExposedRouter, exposition, isFresh } from "../../modules/exposition.ts";
-import type { Module } from "../../modules/module.ts";
-import type { RouterId } from "../../routers/router.ts";
-import type { PollRecord } from "../../routers/samples.ts";
-import { textFacts } from "../../storage/facts.ts";
-import { latestPolls, pollsOfRouter } from "../../storage/polls.ts";
-import { type TenantClient, withTenant } from "../../storage/pool.ts";
+import { fnv1a32 } from "../../lib/hash.ts";
+import { withTenant } from "../../storage/pool.ts";
 import { listRouters, type StoredRouter } from "../../storage/routers.ts";
-import { latestSamples, type SampleRow, ShapeCache } from "../../storage/samples.ts";
+import { ShapeCache } from "../../storage/samples.ts";
 import { type Api, tenantCaller } from "../access-control.ts";
 import type { ApiDeps } from "../api-deps.ts";
 import { everyRow } from "../every-row.ts";
+import { expositionText } from "../latest-readings.ts";
+import { invalidFields } from "../problems.ts";
+import { routerCalled } from "../router-target.ts";
+import { bookkeeping } from "../scrape-bookkeeping.ts";
 
-const INTERVALS_SHOWN = 3;
+const TEXT_FORMAT = {
+  description: "Prometheus text format 0.0.4",
+  content: { "text/plain": { schema: Type.Unsafe<Readable>({ type: "string" }) } },
+};
 
-/**
- * Routers polled at least this often are read together, over three of the longest of their intervals. Rarer ones are
- * read one by one: a single router polled once a day would otherwise have three days of all the others read with it.
- */
-const TOGETHER_INTERVAL_SECONDS_MAX = 900;
+const SHARD = /^(\d{1,4})\/(\d{1,4})$/;
 
 /** What a tenant's Prometheus scrapes. */
 export function expositionRoutes(app: Api, { pools, modules, clock }: ApiDeps): void {
@@ -35,126 +35,147 @@ export function expositionRoutes(app: Api, { pools, modules, clock }: ApiDeps): 
         description:
           "Metrics have the names and labels snmp_exporter gives them, and besides router, router_id, zone and the router's own labels. Series older than three of the router's intervals are left out. Scrape it with honor_labels: true.",
         tags: ["readings"],
-        response: {
-          200: {
-            description: "Prometheus text format 0.0.4",
-            content: { "text/plain": { schema: Type.Unsafe<Readable>({ type: "string" }) } },
+        querystring: Type.Object(
+          {
+            router: Type.Optional(
+              Type.String({
+                maxLength: 300,
+                description: "One router alone, by name, id or address[:port]",
+              }),
+            ),
+            shard: Type.Optional(
+              Type.String({
+                pattern: SHARD.source,
+                description:
+                  "`i/n`: the i-th of n parts, from 1/n to n/n. A router stays in its part as others come and go",
+              }),
+            ),
           },
-        },
+          { additionalProperties: false },
+        ),
+        response: { 200: TEXT_FORMAT },
       },
     },
     async (request, reply) => {
-      const { tenant } = tenantCaller(request);
-      const text = await withTenant(pools.app, tenant.id, (client) =>
-        expositionText(client, { modules, shapes, nowMs: clock.now() }),
-      );
-      return reply
-        .header("content-type", "text/plain; version=0.0.4; charset=utf-8")
-        .send(Readable.from(text));
+      const { router, shard } = request.query;
+      const isInShard = shardOf(shard);
+      const text = await withTenant(pools.app, tenantCaller(request).tenant.id, async (client) => {
+        const routers =
+          router === undefined
+            ? await everyRow((page) => listRouters(client, page))
+            : [await routerCalled(client, router, "/router")];
+        const shown = routers.filter(isInShard);
+        return expositionText(client, { routers: shown, modules, shapes, nowMs: clock.now() });
+      });
+      return sendText(request, reply, text);
     },
   );
-}
 
-interface ExpositionSources {
-  readonly modules: ReadonlyMap<string, Module>;
-  readonly shapes: ShapeCache;
-  readonly nowMs: number;
-}
-
-/**
- * The text in chunks. Every row has been read when this resolves, so that the transaction may end before a client, who
- * may be slow, has taken the first.
- */
-async function expositionText(
-  client: TenantClient,
-  { modules, shapes, nowMs }: ExpositionSources,
-): Promise<AsyncIterable<string>> {
-  const routers = await everyRow((page) => listRouters(client, page));
-  const reading = readingPlan(routers, nowMs);
-  const polls = await newestPolls(client, reading);
-  const text = exposition(
+  app.get(
+    "/snmp",
     {
-      modules,
-      nowMs,
-      routers: routers.map((router) => exposedRouter(router, polls.get(router.id), nowMs)),
+      config: { access: "metrics:read" },
+      schema: {
+        operationId: "snmpExporter",
+        summary: "The latest samples of one router, as snmp_exporter would answer",
+        description:
+          "From the store: nothing is asked of the router. Metrics and labels are snmp_exporter's, without the router's own. A router whose last poll failed, or is older than three intervals, answers 504, so that `up` is 0.",
+        tags: ["readings"],
+        querystring: Type.Object(
+          {
+            target: Type.String({
+              minLength: 1,
+              maxLength: 300,
+              description: "The router's name, id or address[:port]",
+            }),
+            module: Type.Optional(
+              Type.Union(
+                [
+                  Type.String({ maxLength: 1_000 }),
+                  Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50 }),
+                ],
+                {
+                  description: "Modules to show, repeated or separated by commas; all when absent",
+                },
+              ),
+            ),
+            auth: Type.Optional(
+              Type.String({
+                maxLength: 200,
+                description: "Ignored: the router has its credential",
+              }),
+            ),
+            snmp_context: Type.Optional(
+              Type.String({ maxLength: 200, description: "Ignored: the router has its context" }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: TEXT_FORMAT },
+      },
     },
-    newestSamples(client, reading, shapes),
-    await textFacts(client),
+    async (request, reply) => {
+      const { target, module } = request.query;
+      const modulesShown = modulesNamed(module, new Set(modules.keys()));
+      const nowMs = clock.now();
+      const text = await withTenant(pools.app, tenantCaller(request).tenant.id, async (client) => {
+        const router = await routerCalled(client, target, "/target");
+        const extra = await bookkeeping(client, router, { modulesShown, nowMs });
+        return expositionText(client, {
+          routers: [router],
+          modules,
+          ...(modulesShown !== undefined && { modulesShown }),
+          shapes,
+          nowMs,
+          identify: false,
+          extra,
+        });
+      });
+      return sendText(request, reply, text);
+    },
   );
-  // The generator takes all rows before it gives its first chunk.
-  return afterFirst(await text.next(), text);
 }
 
-async function* afterFirst(
-  first: IteratorResult<string>,
-  rest: AsyncGenerator<string>,
-): AsyncGenerator<string> {
-  if (first.done) return;
-  yield first.value;
-  yield* rest;
-}
-
-interface ReadingPlan {
-  readonly together: ReadonlySet<RouterId>;
-  /** How far back three intervals of any of those reach. */
-  readonly since: Date;
-  readonly alone: readonly { readonly id: RouterId; readonly since: Date }[];
-}
-
-function readingPlan(routers: readonly StoredRouter[], nowMs: number): ReadingPlan {
-  const sinceOf = (intervalSeconds: number) =>
-    new Date(nowMs - INTERVALS_SHOWN * intervalSeconds * 1_000);
-  const often = routers.filter((it) => it.intervalSeconds <= TOGETHER_INTERVAL_SECONDS_MAX);
-  const rarely = routers.filter((it) => it.intervalSeconds > TOGETHER_INTERVAL_SECONDS_MAX);
-  return {
-    together: new Set(often.map(({ id }) => id)),
-    since: sinceOf(Math.max(0, ...often.map((it) => it.intervalSeconds))),
-    alone: rarely.map(({ id, intervalSeconds }) => ({ id, since: sinceOf(intervalSeconds) })),
-  };
-}
-
-async function newestPolls(
-  client: TenantClient,
-  { together, since, alone }: ReadingPlan,
-): Promise<ReadonlyMap<RouterId, PollRecord>> {
-  const polls = together.size === 0 ? [] : await latestPolls(client, client.tenantId, since);
-  const newest = new Map(polls.map((poll) => [poll.routerId, poll]));
-  for (const { id } of alone) {
-    const [poll] = await pollsOfRouter(client, client.tenantId, { routerId: id, limit: 1 });
-    if (poll) newest.set(id, poll);
+/** Whether a router is in the part asked for. `0/n` is the last part too, for those who count from 0. */
+function shardOf(shard: string | undefined): (router: StoredRouter) => boolean {
+  if (shard === undefined) return () => true;
+  const [part = 0, parts = 0] = (SHARD.exec(shard) ?? []).slice(1).map(Number);
+  if (parts === 0 || part > parts) {
+    const detail = `shard must be i/n with i from 1 to n, such as 1/4; got "${shard}"`;
+    throw invalidFields([{ in: "query", pointer: "/shard", detail }]);
   }
-  return newest;
+  return ({ id }) => fnv1a32(id) % parts === part % parts;
 }
 
-async function* newestSamples(
-  client: TenantClient,
-  { together, since, alone }: ReadingPlan,
-  shapes: ShapeCache,
-): AsyncGenerator<SampleRow> {
-  if (together.size > 0) {
-    for await (const row of latestSamples(client, client.tenantId, { since, shapes })) {
-      if (together.has(row.routerId)) yield row;
-    }
+function modulesNamed(
+  given: string | readonly string[] | undefined,
+  loaded: ReadonlySet<string>,
+): ReadonlySet<string> | undefined {
+  if (given === undefined) return undefined;
+  const names = [given]
+    .flat()
+    .flatMap((it) => it.split(","))
+    .map((it) => it.trim());
+  const unknown = names.filter((name) => !loaded.has(name));
+  if (unknown.length > 0) {
+    const detail = `module must name loaded modules; there is no "${unknown.join('", "')}"`;
+    throw invalidFields([{ in: "query", pointer: "/module", detail }]);
   }
-  for (const { id, since: ownSince } of alone) {
-    yield* latestSamples(client, client.tenantId, { since: ownSince, routerId: id, shapes });
-  }
+  return new Set(names);
 }
 
-function exposedRouter(
-  router: StoredRouter,
-  poll: PollRecord | undefined,
-  nowMs: number,
-): ExposedRouter {
-  const { id, name, zone, labels, intervalSeconds } = router;
-  const isShown = poll !== undefined && isFresh(poll.polledAtMs, intervalSeconds, nowMs);
-  return {
-    id,
-    name,
-    zone,
-    labels,
-    intervalSeconds,
-    up: isShown ? poll.outcome === "answered" || poll.outcome === "partial" : undefined,
-    lastPolledAtMs: isShown ? poll.polledAtMs : undefined,
-  };
+function sendText(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  text: AsyncIterable<string>,
+): FastifyReply {
+  reply
+    .header("content-type", "text/plain; version=0.0.4; charset=utf-8")
+    .header("vary", "accept-encoding");
+  const readable = Readable.from(text);
+  if (!/\bgzip\b/.test(request.headers["accept-encoding"] ?? "")) return reply.send(readable);
+  const gzip = createGzip({ level: 1 });
+  // A fault on the way must end the answer as a fault, not as a shorter text.
+  readable.once("error", (error) => gzip.destroy(error));
+  return reply.header("content-encoding", "gzip").send(readable.pipe(gzip));
 }
