@@ -32,6 +32,11 @@ export function cpuUs(pid: number): number {
   return timesOf(pid)?.ownUs ?? 0;
 }
 
+/** Microseconds of the children of a process that have ended. */
+export function reapedCpuUs(pid: number): number {
+  return timesOf(pid)?.reapedUs ?? 0;
+}
+
 /** Microseconds of a server and all its children, also those that have ended: Postgres and its backends. */
 export function familyCpuUs(pid: number): number {
   const server = timesOf(pid);

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { benchE2e } from "../bench/e2e.ts";
 import { benchFairness, FAIRNESS_SCENARIOS } from "../bench/fairness.ts";
+import { benchSnmp } from "../bench/snmp.ts";
 import { OperatorError } from "./platform.ts";
 
 /** `fairwalk bench <scenario>`: each prints its progress on stderr and one JSON object as the last line of stdout. */
@@ -24,6 +25,15 @@ export function registerBenchmarks(program: Command): void {
     .option("--seed <n>", "what costs and moments are drawn from", wholeNumber, 1)
     .addOption(new Option("--scenario <name>", "only this one").choices(FAIRNESS_SCENARIOS))
     .action(benchFairness);
+  bench
+    .command("snmp")
+    .description("CPU of polling a router, beside net-snmp, snmpbulkwalk and snmp_exporter")
+    .option("--routers <n>", "simulated routers", wholeNumber, 500)
+    .option("--interfaces <n>", "interfaces of each router", wholeNumber, 48)
+    .option("--seconds <n>", "how long to measure each poller in each setting", wholeNumber, 2)
+    .option("--rounds <n>", "how often; medians are reported", wholeNumber, 3)
+    .option("--seed <n>", "what the simulated network is made of", wholeNumber, 1)
+    .action(benchSnmp);
 }
 
 function wholeNumber(text: string): number {
