@@ -1,6 +1,5 @@
 import {
   type BulkJobOptions,
-  createPostgresBackend,
   createRedisBackend,
   type Job,
   type JobType,
@@ -10,6 +9,7 @@ import {
 } from "bullmq";
 import { Redis } from "ioredis";
 import type { PollCompletionBody, PollJobBody } from "./poll-job.ts";
+import { createPollBackend } from "./postgres-backend.ts";
 
 /**
  * Where BullMQ keeps its queues: Redis (or Valkey), or the Postgres we have anyway. One code path above this file:
@@ -61,16 +61,19 @@ export type PollProcessor = Processor<PollJobBody, PollCompletionBody, "poll">;
 const EVENTS_KEPT_MAX = 50_000;
 
 const redisClasses = withBackend(createRedisBackend);
-const postgresClasses = withBackend(createPostgresBackend);
+const postgresClasses = withBackend(createPollBackend);
 
 /** Connections a queue object may open to Postgres. A worker's fetches and completions share them. */
 const POSTGRES_CONNECTIONS_MAX = 8;
+
+/** A new connection costs as much as thirty polls: those of a burst are kept for the next one. */
+const POSTGRES_IDLE_MS_MAX = 300_000;
 
 /** The Postgres schema of BullMQ's tables; made by `migrateQueue`, touched by nothing else. */
 const POSTGRES_SCHEMA = "bullmq";
 
 /** A Redis Cluster keeps keys of one hash tag on one node: all of a zone's queue, another zone's perhaps elsewhere. */
-function prefixOf(zoneKey: string): string {
+export function redisPrefix(zoneKey: string): string {
   return `{fairwalk-${zoneKey}}`;
 }
 
@@ -83,12 +86,13 @@ function postgresConnection(url: string, applicationName: string) {
     connectionString: url,
     schema: POSTGRES_SCHEMA,
     max: POSTGRES_CONNECTIONS_MAX,
+    idleTimeoutMillis: POSTGRES_IDLE_MS_MAX,
     application_name: applicationName,
     keepAlive: true,
   };
 }
 
-function redisConnection(url: string) {
+export function redisConnection(url: string) {
   // Commands wait out a Redis that is away instead of failing: what is released is decided by our own leases.
   return { url, maxRetriesPerRequest: null, retryStrategy: (n: number) => Math.min(50 * n, 1_000) };
 }
@@ -99,7 +103,7 @@ export function createQueue(backend: QueueBackend, zoneKey: string): PollQueueHa
     ? new redisClasses.Queue<PollJobBody, PollCompletionBody, "poll">(queueName(zoneKey), {
         ...options,
         connection: redisConnection(backend.url),
-        prefix: prefixOf(zoneKey),
+        prefix: redisPrefix(zoneKey),
       })
     : new postgresClasses.Queue<PollJobBody, PollCompletionBody, "poll">(queueName(zoneKey), {
         ...options,
@@ -111,7 +115,7 @@ export function createQueueEvents(backend: QueueBackend, zoneKey: string): PollE
   return backend.kind === "redis"
     ? new redisClasses.QueueEvents<PollCompletionBody>(queueName(zoneKey), {
         connection: redisConnection(backend.url),
-        prefix: prefixOf(zoneKey),
+        prefix: redisPrefix(zoneKey),
       })
     : new postgresClasses.QueueEvents<PollCompletionBody>(queueName(zoneKey), {
         connection: postgresConnection(backend.url, `fairwalk-queue ${zoneKey} events`),
@@ -143,7 +147,7 @@ export function createWorker(
     ? new redisClasses.Worker<PollJobBody, PollCompletionBody, "poll">(
         queueName(zoneKey),
         processor,
-        { ...options, connection: redisConnection(backend.url), prefix: prefixOf(zoneKey) },
+        { ...options, connection: redisConnection(backend.url), prefix: redisPrefix(zoneKey) },
       )
     : new postgresClasses.Worker<PollJobBody, PollCompletionBody, "poll">(
         queueName(zoneKey),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../lib/log.ts";
 import type { RouterId } from "../routers/router.ts";
 import { createQueue, createQueueEvents, type QueueBackend } from "./backend.ts";
@@ -5,9 +6,11 @@ import {
   decodeCompletion,
   decodeJob,
   encodeJob,
+  LOCK_DURATION_MS,
   type PollCompletion,
   type PollJob,
 } from "./poll-job.ts";
+import { watchQueueAge } from "./queue-age.ts";
 
 /** What the queue tells the scheduler. Events may be lost or come twice: the receiver asks `stateOf` when in doubt. */
 export interface PollEvents {
@@ -31,22 +34,41 @@ export interface PollQueue {
    */
   add(polls: readonly PollJob[]): Promise<void>;
   unfinished(): Promise<UnfinishedPoll[]>;
-  /** `gone`: the queue knows no such poll: finished, lost with the queue's data, or never added. */
-  stateOf(routerId: RouterId): Promise<"waiting" | "active" | "gone">;
+  /**
+   * `gone`: the queue knows no such poll: finished, or never added. `forgotten`: it does not, but has lost its data so
+   * lately that a worker may be running one.
+   */
+  stateOf(routerId: RouterId): Promise<"waiting" | "active" | "gone" | "forgotten">;
   /** Takes back a poll no worker has taken; false when one has, or there is none. */
   withdraw(routerId: RouterId): Promise<boolean>;
   stop(): Promise<void>;
 }
 
-/** Opens the scheduler's end of a zone's queue. Rejects when the back end cannot be reached at first. */
+/**
+ * Opens the scheduler's end of a zone's queue. Rejects when the back end cannot be reached at first.
+ *
+ * `wasLed`: whether polls of the zone may have been released before. Where they may, a queue that has just lost its data
+ * opens when the last of them that it forgot cannot run any more.
+ */
 export async function openPollQueue(
   backend: QueueBackend,
   zoneKey: string,
   listener: PollEvents,
   log: Log,
+  wasLed: () => Promise<boolean> = async () => false,
 ): Promise<PollQueue> {
   const queue = createQueue(backend, zoneKey);
   const events = createQueueEvents(backend, zoneKey);
+  const age = watchQueueAge(backend, zoneKey, log);
+  const forgottenPollsEnd = async (): Promise<void> => {
+    for (;;) {
+      const leftMs = LOCK_DURATION_MS - (await age.sinceLossMs());
+      if (leftMs <= 0) return;
+      if (!(await wasLed())) return age.setWhole();
+      log.warn({ zone: zoneKey, ms: leftMs }, "the queue lost its data: polls it forgot may run");
+      await delay(leftMs);
+    }
+  };
   const complain = logOncePerOutage(log, zoneKey);
   queue.on("error", complain);
   events.on("error", complain);
@@ -59,7 +81,18 @@ export async function openPollQueue(
   });
   events.on("failed", ({ jobId, failedReason }) => listener.lost(jobId as RouterId, failedReason));
 
-  await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+  const stop = async () => {
+    age.stop();
+    await events.close();
+    await queue.close();
+  };
+  try {
+    await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+    await forgottenPollsEnd();
+  } catch (error) {
+    await stop().catch(() => undefined); // What could not be opened may not close in order.
+    throw error;
+  }
 
   return {
     async add(polls) {
@@ -86,17 +119,13 @@ export async function openPollQueue(
     async stateOf(routerId) {
       const state = await queue.getJobState(routerId);
       if (state === "active") return "active";
-      return state === "unknown" || state === "completed" || state === "failed"
-        ? "gone"
-        : "waiting";
+      if (state !== "unknown" && state !== "completed" && state !== "failed") return "waiting";
+      return (await age.sinceLossMs()) < LOCK_DURATION_MS ? "forgotten" : "gone";
     },
     async withdraw(routerId) {
       return (await queue.remove(routerId)) === 1;
     },
-    async stop() {
-      await events.close();
-      await queue.close();
-    },
+    stop,
   };
 }
 

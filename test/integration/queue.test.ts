@@ -1,12 +1,19 @@
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { redisCommand } from "../../src/bench/redis-server.ts";
-import { checkQueueBackend, migrateQueue, QueueBackendError } from "../../src/queue/backend.ts";
+import {
+  checkQueueBackend,
+  migrateQueue,
+  type QueueBackend,
+  QueueBackendError,
+} from "../../src/queue/backend.ts";
 import type { PollCompletion, PollJob } from "../../src/queue/poll-job.ts";
 import { openPollQueue } from "../../src/queue/poll-queue.ts";
 import { type Lease, type PollWorker, startPollWorker } from "../../src/queue/poll-worker.ts";
 import type { RouterId } from "../../src/routers/router.ts";
 import type { TenantId } from "../../src/tenants/tenant.ts";
 import { describeOnBackends } from "../backends.ts";
+import { createTestDatabase, type TestDatabase } from "../database.ts";
 
 const silentLog = { debug() {}, info() {}, warn() {}, error() {} } as never;
 const tenantId = "01900000-0000-7000-8000-00000000000a" as TenantId;
@@ -217,6 +224,137 @@ describeOnBackends("the poll queue", (backend) => {
     expect(zone.heard).not.toContain("lost r1");
     zone.running.get("r1")?.end();
     await vi.waitFor(() => expect(zone.heard).toContain("finished r1"), WAIT);
+  });
+});
+
+describeOnBackends("the events of many polls that end at once", (backend) => {
+  beforeAll(() => migrateQueue(backend));
+
+  it("all reach the scheduler", { timeout: 120_000 }, async () => {
+    const zoneKey = "busy";
+    const taken = new Set<string>();
+    const finished = new Set<string>();
+    const queue = await openPollQueue(
+      backend,
+      zoneKey,
+      {
+        active: (id) => taken.add(id),
+        finished: (id) => finished.add(id),
+        lost: (id) => expect.unreachable(`lost ${id}`),
+      },
+      silentLog,
+    );
+    const poll = async (): Promise<PollCompletion> => ({
+      outcome: "answered",
+      costMs: 1,
+      startedAtMs: 7,
+    });
+    const workers: PollWorker[] = [];
+    for (let i = 0; i < 3; i++) {
+      const clock = { now: () => Date.now() };
+      workers.push(await startPollWorker({ backend, zoneKey, clock, log: silentLog, poll }, 40));
+    }
+    try {
+      // A reader that has never had an event starts at whatever is newest when it first asks Redis.
+      await vi.waitFor(async () => {
+        await queue.add([jobOf("first")]);
+        expect(finished).toContain("first");
+      }, WAIT);
+
+      const routers = Array.from({ length: 2_000 }, (_, i) => `r${i}`);
+      for (let from = 0; from < routers.length; from += 50) {
+        await queue.add(routers.slice(from, from + 50).map(jobOf));
+      }
+
+      await vi.waitFor(
+        () => {
+          expect(routers.filter((router) => !finished.has(router))).toEqual([]);
+          expect(routers.filter((router) => !taken.has(router))).toEqual([]);
+        },
+        { timeout: 90_000, interval: 100 },
+      );
+    } finally {
+      for (const worker of workers) await worker.stop();
+      await queue.stop();
+    }
+  });
+});
+
+describe("the events of a queue in Postgres", () => {
+  let database: TestDatabase;
+  let backend: QueueBackend;
+  beforeAll(async () => {
+    database = await createTestDatabase(inject("databaseUrl"));
+    backend = { kind: "postgres", url: database.url };
+    await migrateQueue(backend);
+  });
+  afterAll(() => database.drop());
+
+  /** The scheduler's end of a zone, and two workers' transactions as Postgres sees them. */
+  async function openEvents(zoneKey: string) {
+    const finished: string[] = [];
+    const queue = await openPollQueue(
+      backend,
+      zoneKey,
+      { active: () => undefined, finished: (id) => finished.push(id), lost: () => undefined },
+      silentLog,
+    );
+    const clients = [new pg.Client(database.url), new pg.Client(database.url)] as const;
+    for (const client of clients) await client.connect();
+    /** Writes the event of a poll's end, announced to readers or not. */
+    const complete = async (client: pg.Client, router: string, isAnnounced: boolean) => {
+      await client.query(
+        `insert into bullmq.event (queue, event, data, created_at_ms)
+         values ($1, 'completed', jsonb_build_object('jobId', $2::text, 'returnvalue', $3::text), 0)`,
+        [`poll-${zoneKey}`, router, JSON.stringify({ o: 0, c: 1, s: 7 })],
+      );
+      if (isAnnounced)
+        await client.query("select pg_notify('bullmq_events', $1)", [`poll-${zoneKey}`]);
+    };
+    return {
+      finished,
+      complete,
+      clients,
+      async stop() {
+        for (const client of clients) await client.end();
+        await queue.stop();
+      },
+    };
+  }
+
+  it("are heard though an earlier one is committed after a later one, and nothing announces it", async () => {
+    const { finished, complete, clients, stop } = await openEvents("out-of-order");
+    const [slow, fast] = clients;
+    try {
+      await slow.query("begin");
+      await complete(slow, "r1", false);
+      await complete(fast, "r2", true);
+      await vi.waitFor(() => expect(finished).toEqual(["r2"]), WAIT);
+
+      await slow.query("commit");
+
+      await vi.waitFor(() => expect(finished).toEqual(["r2", "r1"]), WAIT);
+    } finally {
+      await stop();
+    }
+  });
+
+  it("are heard though the newest left its announcement to another's", async () => {
+    const { finished, complete, clients, stop } = await openEvents("left-out");
+    const [slow, fast] = clients;
+    try {
+      await slow.query("begin");
+      await slow.query("select pg_current_xact_id()");
+      await complete(fast, "r1", true);
+      await vi.waitFor(() => expect(finished).toEqual(["r1"]), WAIT);
+      await complete(slow, "r2", false);
+
+      await slow.query("commit");
+
+      await vi.waitFor(() => expect(finished).toEqual(["r1", "r2"]), WAIT);
+    } finally {
+      await stop();
+    }
   });
 });
 
