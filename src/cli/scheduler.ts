@@ -10,7 +10,7 @@ import { followChanges } from "../storage/change-feed.ts";
 import { standForLeadership } from "../storage/leadership.ts";
 import { openPool } from "../storage/pool.ts";
 import { routersOfTenant, routersOfZone, zoneKeys } from "../storage/routers.ts";
-import { saveFairness } from "../storage/scheduler-state.ts";
+import { hasBeenLed, saveFairness } from "../storage/scheduler-state.ts";
 import { tenantSchedules } from "../storage/tenants.ts";
 import { liveWorkers } from "../storage/workers.ts";
 import type { TenantId } from "../tenants/tenant.ts";
@@ -60,7 +60,10 @@ export async function startSchedulerRole(
         },
         routersOfZone: (zoneKey) => routersOfZone(pool, zoneKey),
         routersOfTenant: (tenantId) => routersOfTenant(pool, tenantId),
-        openQueue: (zoneKey, events) => openPollQueue(platform.queueBackend, zoneKey, events, log),
+        openQueue: (zoneKey, events) =>
+          openPollQueue(platform.queueBackend, zoneKey, events, log, () =>
+            hasBeenLed(pool, zoneKey),
+          ),
         liveWorkers: async (zoneKey) => {
           const workers = await liveWorkers(pool, config.scheduler.workerLostAfterMs);
           // A worker of several zones divides its slots among them.

@@ -242,14 +242,14 @@ export async function openDispatch(
   async function check(): Promise<void> {
     const routerIds = schedule.pollsToCheck(clock.now());
     if (routerIds.length === 0) return;
-    let stateOf: (routerId: RouterId) => StateInQueue | Promise<StateInQueue> = queue.stateOf;
+    const known = new Map<RouterId, StateInQueue>();
     if (routerIds.length > QUESTIONS_MAX) {
-      const states = new Map((await queue.unfinished()).map((poll) => [poll.routerId, poll.state]));
-      stateOf = (routerId) => states.get(routerId) ?? "gone";
+      for (const { routerId, state } of await queue.unfinished()) known.set(routerId, state);
     }
     await Promise.all(
       routerIds.map(async (routerId) => {
-        schedule.checked(routerId, await stateOf(routerId), clock.now());
+        const state = known.get(routerId) ?? (await queue.stateOf(routerId));
+        schedule.checked(routerId, state, clock.now());
       }),
     );
     wake();

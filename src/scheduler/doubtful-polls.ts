@@ -20,10 +20,18 @@ const CHECK_AGAIN_MS = 2_000;
 /** An answer "gone" is asked again after this: the completion may be on its way. */
 const GONE_AGAIN_MS = 250;
 
+/** A router left alone because a worker may have `poll`, though the queue has not. */
+interface HeldRouter {
+  readonly untilMs: number;
+  readonly poll: RouterPoll;
+  /** What came meanwhile, and is done then. */
+  postponed: ((nowMs: number) => void) | undefined;
+}
+
 export class DoubtfulPolls {
   /** By when to ask. A poll may stand in it more than once: only its `checkAtMs` counts. */
   readonly #checks = new TimeHeap<RouterPoll>();
-  readonly #held = new Map<RouterEntry, { readonly untilMs: number; readonly poll: RouterPoll }>();
+  readonly #held = new Map<RouterEntry, HeldRouter>();
   #gone = 0;
 
   /** Polls in flight that the queue says it does not have: their places in the window are free. */
@@ -77,23 +85,31 @@ export class DoubtfulPolls {
 
   /** Leaves a router alone until `untilMs`: a worker may have its poll though the queue has not. */
   hold(poll: RouterPoll, untilMs: number): void {
-    this.#held.set(poll.router, { untilMs, poll });
+    this.#held.set(poll.router, { untilMs, poll, postponed: undefined });
   }
 
   isHeld(router: RouterEntry): boolean {
     return this.#held.has(router);
   }
 
+  /** Does `polling` once the router need not be left alone any more; false when another waits for that already. */
+  postpone(router: RouterEntry, polling: (nowMs: number) => void): boolean {
+    const held = this.#held.get(router);
+    if (held === undefined || held.postponed !== undefined) return false;
+    held.postponed = polling;
+    return true;
+  }
+
   letGo(router: RouterEntry): void {
     this.#held.delete(router);
   }
 
-  /** The polls whose routers need not be left alone any more. */
-  takeHeld(nowMs: number): RouterPoll[] {
+  /** The routers that need not be left alone any more: the poll each was left alone for, and what waited for that. */
+  takeHeld(nowMs: number): Pick<HeldRouter, "poll" | "postponed">[] {
     if (this.#held.size === 0) return [];
     const over = [...this.#held.values()].filter(({ untilMs }) => nowMs >= untilMs);
     for (const { poll } of over) this.#held.delete(poll.router);
-    return over.map(({ poll }) => poll);
+    return over;
   }
 
   #setGone(poll: RouterPoll, isGone: boolean): void {

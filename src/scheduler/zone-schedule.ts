@@ -1,4 +1,4 @@
-import type { PollCompletion, PollJob } from "../queue/poll-job.ts";
+import { LOCK_DURATION_MS, type PollCompletion, type PollJob } from "../queue/poll-job.ts";
 import { answersBy, type ReachabilityRules } from "../routers/reachability.ts";
 import type { PollOutcome, RouterId, ScheduledRouter } from "../routers/router.ts";
 import type { TenantId, Tier } from "../tenants/tenant.ts";
@@ -26,7 +26,7 @@ import { ZoneHealth } from "./zone-health.ts";
  * A router has one unsettled poll at most, and that is always in one of these states:
  *     waiting (in the fair queue) → released (in the zone's queue) → running (a worker has it) → settled
  * It is settled by its completion; by word that it was lost (its worker died); or, when events were lost, by asking
- * the queue: twice "gone" settles it as unheard. A due time that finds an unsettled poll is a skip.
+ * the queue: when it does not know the poll twice, that is settled as unheard. A due time that finds an unsettled poll is a skip.
  */
 
 /** What a router needs to be scheduled. */
@@ -50,13 +50,11 @@ export interface ZoneObserver {
   zoneSuspected(isSuspected: boolean): void;
 }
 
-export type StateInQueue = "waiting" | "active" | "gone";
-
-/** A poll's deadline is this share of its interval, or less (DESIGN §4): every worker keeps it. */
-const POLL_DEADLINE_SHARE = 0.8;
-
-/** A worker that lost touch with the queue stops within its lease: until then its poll may be running. */
-const LEASE_MS = 10_000;
+/**
+ * `gone`: the queue does not have the poll, so it has ended. `forgotten`: it does not, and has lost its data so lately
+ * that a worker may still be running the poll.
+ */
+export type StateInQueue = "waiting" | "active" | "gone" | "forgotten";
 
 /**
  * Weight of the latest add in their average time; and the most that one counts, so that an outage is soon forgotten.
@@ -189,9 +187,10 @@ export class ZoneSchedule {
 
   /** Moves routers that came due into the fair queue, `routersMax` at most. Returns how many. */
   takeDue(nowMs: number, routersMax: number): number {
-    for (const poll of this.#doubtful.takeHeld(nowMs)) {
+    for (const { poll, postponed } of this.#doubtful.takeHeld(nowMs)) {
+      if (postponed !== undefined) postponed(nowMs);
       // Never seen to start: it went down with the queue's data, and its due time is still unserved.
-      if (Number.isNaN(poll.startHeardAtMs) && !poll.isRetry) this.#repeat(poll, true, nowMs);
+      else if (Number.isNaN(poll.startHeardAtMs) && !poll.isRetry) this.#repeat(poll, true, nowMs);
     }
     return this.#timetable.takeDue(nowMs, routersMax, (entry, dueAtMs, missed) =>
       this.#comeDue(entry, dueAtMs, missed, nowMs),
@@ -202,8 +201,9 @@ export class ZoneSchedule {
   release(nowMs: number, pollsMax: number): PollJob[] {
     const jobs: PollJob[] = [];
     const room = Math.min(this.window - this.#queue.inFlight + this.#doubtful.gone, pollsMax);
+    const slots = this.#slots.slots + this.#doubtful.gone;
     while (jobs.length < room) {
-      const poll = this.#queue.release(nowMs);
+      const poll = this.#queue.release(nowMs, slots);
       if (poll === undefined) break;
       if (!this.#mayGo(poll, nowMs)) continue;
       const { router } = poll;
@@ -310,7 +310,7 @@ export class ZoneSchedule {
       if (nowMs - poll.releasedAtMs >= UNTAKEN_MS_MAX) this.#slots.untaken(this.#running);
       this.#doubtful.released(poll, nowMs);
     } else if (this.#doubtful.missing(poll, nowMs)) {
-      this.#giveUp(poll, nowMs);
+      this.#giveUp(poll, state === "forgotten", nowMs);
     }
   }
 
@@ -421,7 +421,10 @@ export class ZoneSchedule {
       if (poll.servesDue) this.#skip(account, poll.state === "running" ? "overrun" : "backlog", 1);
       else poll.servesDue = true;
     } else if (this.#doubtful.isHeld(entry)) {
-      this.#skip(account, "overrun", 1);
+      const isServedThen = this.#doubtful.postpone(entry, (thenMs) =>
+        this.#comeDue(entry, dueAtMs, 0, thenMs),
+      );
+      if (!isServedThen) this.#skip(account, "overrun", 1);
     } else if (this.#health.isSuspected && !this.#health.mayProbe(account.tenantId, nowMs)) {
       this.#skip(account, "unreachable_backoff", 1);
     } else if (entry.duesToSkip > 0) {
@@ -436,7 +439,11 @@ export class ZoneSchedule {
 
   /** A poll that a person asked for, or a new router's first: now, by the express lane. */
   #pollOutOfTurn(entry: RouterEntry, nowMs: number): void {
-    if (!entry.account.tenant.isActive || this.#doubtful.isHeld(entry)) return;
+    if (!entry.account.tenant.isActive) return;
+    if (this.#doubtful.isHeld(entry)) {
+      this.#doubtful.postpone(entry, (thenMs) => this.#pollOutOfTurn(entry, thenMs));
+      return;
+    }
     if (entry.poll !== undefined) {
       this.#queue.hasten(entry.poll, nowMs);
       return;
@@ -510,16 +517,14 @@ export class ZoneSchedule {
    * Settles a poll whose end nobody heard: charged its estimate, and its router left alone while a worker may have
    * it.
    */
-  #giveUp(poll: RouterPoll, nowMs: number): void {
+  #giveUp(poll: RouterPoll, mayStillRun: boolean, nowMs: number): void {
     const { router } = poll;
     const ran = poll.state === "running";
     const elapsedMs = ran ? Math.max(0, nowMs - poll.startHeardAtMs) : 0;
     if (ran) this.#noteStart(poll, poll.startHeardAtMs, nowMs);
     this.#settle(poll, Math.min(elapsedMs, poll.estimateMs), nowMs);
     this.#observer.unheard();
-    if (router.isRemoved) return;
-    const mayRunMs = Math.min(LEASE_MS, POLL_DEADLINE_SHARE * router.intervalMs);
-    this.#doubtful.hold(poll, nowMs + mayRunMs);
+    if (mayStillRun && !router.isRemoved) this.#doubtful.hold(poll, nowMs + LOCK_DURATION_MS);
   }
 
   /** Notes how late a full poll started: by its worker's clock, as far as that is possible by ours. */

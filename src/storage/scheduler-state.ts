@@ -113,6 +113,14 @@ export async function saveFairness(
   });
 }
 
+/** Whether anybody led the zone within the last day. As fairwalk_scheduler. */
+export async function hasBeenLed(pool: Queryable, zoneKey: string): Promise<boolean> {
+  const { rowCount } = await pool.query("select from zone_demand where zone_key = $1 limit 1", [
+    zoneKey,
+  ]);
+  return rowCount === 1;
+}
+
 interface FairnessColumns {
   tenant_id: TenantId;
   slug: string;

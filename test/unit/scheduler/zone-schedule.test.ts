@@ -388,24 +388,43 @@ describe("events that are lost, late, doubled or unknown", () => {
     expect(skips.get("overrun")).toBe(1);
   });
 
-  test("a queue that lost its data: routers that may still be polled are left alone, the others go again", () => {
-    const schedule = zone();
-    schedule.setRouters(routersOf(A, 10), START);
-    const jobs = release(schedule, START + 60_000);
-    const at = START + 60_000;
-
-    for (let nowMs = at; nowMs < at + 4_000; nowMs += 250) {
-      for (const routerId of schedule.pollsToCheck(nowMs))
-        schedule.checked(routerId, "gone", nowMs);
+  /** What the queue says of every poll that is asked after, for four seconds. */
+  function answer(schedule: ZoneSchedule, state: "gone" | "forgotten", fromMs: number): void {
+    for (let nowMs = fromMs; nowMs < fromMs + 4_000; nowMs += 250) {
+      for (const routerId of schedule.pollsToCheck(nowMs)) schedule.checked(routerId, state, nowMs);
     }
+  }
+
+  test("a queue that lost its data: routers that may still be polled are left alone for a lock's length, then polled", () => {
+    const schedule = zone();
+    const at = START + 60_000;
+    schedule.setRouters(routersOf(A, 10), START);
+    const jobs = release(schedule, at);
+
+    answer(schedule, "forgotten", at);
     const settled = schedule.inFlight;
-    const atOnce = release(schedule, at + 4_000).filter(({ dueAtMs }) => dueAtMs <= at);
-    const again = release(schedule, at + 14_000).filter(({ dueAtMs }) => dueAtMs <= at);
+    const atOnce = release(schedule, at + 8_000);
+    const again = release(schedule, at + 12_000);
 
     expect(jobs).toHaveLength(10);
     expect(settled).toBe(0);
     expect(atOnce).toHaveLength(0);
     expect(new Set(again.map(({ routerId }) => routerId)).size).toBe(10);
+    expect(skips.get("overrun")).toBeUndefined();
+  });
+
+  test("a queue that kept its data and does not have a poll: it ended unheard, and the next due time is served", () => {
+    const schedule = zone();
+    const at = START + 60_000;
+    schedule.setRouters(routersOf(A, 10), START);
+    const jobs = release(schedule, at);
+
+    answer(schedule, "gone", at);
+    const next = release(schedule, at + 60_000);
+
+    expect(jobs).toHaveLength(10);
+    expect(next).toHaveLength(10);
+    expect(skips.size).toBe(0);
   });
 
   test("a lost poll is repeated at once, but once only", () => {
