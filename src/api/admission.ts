@@ -13,7 +13,9 @@ import { type Static, Type } from "typebox";
 import type { OwnLoad, ZoneStanding } from "../storage/zone-loads.ts";
 import { ADMISSION_POLICIES, type AdmissionPolicy } from "../tenants/tenant.ts";
 
-/** Slot time of a poll of a tenant that was never polled in the zone; what its polls really cost is known a minute later. */
+/**
+ * Slot time of a poll of a tenant that was never polled in the zone. What its polls really cost is known a minute later.
+ */
 export const DEFAULT_COST_MS_PER_MODULE = 100;
 /** How many modules a router is taken to have whose profile chooses them. */
 export const MODULES_BY_PROFILE = 2;
