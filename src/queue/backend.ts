@@ -1,6 +1,5 @@
 import {
   type BulkJobOptions,
-  createPostgresBackend,
   createRedisBackend,
   type Job,
   type JobType,
@@ -10,6 +9,7 @@ import {
 } from "bullmq";
 import { Redis } from "ioredis";
 import type { PollCompletionBody, PollJobBody } from "./poll-job.ts";
+import { createPollBackend } from "./postgres-backend.ts";
 
 /**
  * Where BullMQ keeps its queues: Redis (or Valkey), or the Postgres we have anyway. One code path above this file:
@@ -61,10 +61,13 @@ export type PollProcessor = Processor<PollJobBody, PollCompletionBody, "poll">;
 const EVENTS_KEPT_MAX = 50_000;
 
 const redisClasses = withBackend(createRedisBackend);
-const postgresClasses = withBackend(createPostgresBackend);
+const postgresClasses = withBackend(createPollBackend);
 
 /** Connections a queue object may open to Postgres. A worker's fetches and completions share them. */
 const POSTGRES_CONNECTIONS_MAX = 8;
+
+/** A new connection costs as much as thirty polls: those of a burst are kept for the next one. */
+const POSTGRES_IDLE_MS_MAX = 300_000;
 
 /** The Postgres schema of BullMQ's tables; made by `migrateQueue`, touched by nothing else. */
 const POSTGRES_SCHEMA = "bullmq";
@@ -83,6 +86,7 @@ function postgresConnection(url: string, applicationName: string) {
     connectionString: url,
     schema: POSTGRES_SCHEMA,
     max: POSTGRES_CONNECTIONS_MAX,
+    idleTimeoutMillis: POSTGRES_IDLE_MS_MAX,
     application_name: applicationName,
     keepAlive: true,
   };
