@@ -109,7 +109,7 @@ export async function startWorker(
     );
   }
 
-  const beat = async () => {
+  const beat = async (): Promise<void> => {
     const busy = zoneWorkers.reduce((sum, worker) => sum + worker.running(), 0);
     countRequests();
     const slots = offeredSlots(
@@ -139,6 +139,7 @@ export async function startWorker(
       concurrency = wanted;
       for (const worker of zoneWorkers)
         worker.setConcurrency(slotsOfZone(concurrency, options.zones));
+      await beat(); // So that scheduler and administrator hear of it at once.
     }
   };
   const heart = startHeart(beat, log);
