@@ -15,8 +15,10 @@ import { routersForPolling } from "../storage/polling.ts";
 import { openPool, withTenant } from "../storage/pool.ts";
 import { ShapeRegistry } from "../storage/shapes.ts";
 import { heartbeat, removeWorker } from "../storage/workers.ts";
+import { watchEventLoop } from "../worker/event-loop-pressure.ts";
 import { GroupCommit } from "../worker/group-commit.ts";
 import type { PlannedModule } from "../worker/poll-router.ts";
+import { shareOfRoom } from "../worker/pressure.ts";
 import { type PollTarget, RouterDirectory } from "../worker/router-directory.ts";
 import { startWorker } from "../worker/worker.ts";
 import type { Platform } from "./platform.ts";
@@ -71,6 +73,13 @@ export async function startWorkerRole(
     );
     const transport = started.push("SNMP sockets", await openTransport({}));
     started.push("writer", writer);
+    const pressures = [
+      {
+        reason: "writer",
+        share: () => shareOfRoom(writer.waitingPolls, config.writer.waitingPollsMax),
+      },
+      started.push("watch of the event loop", watchEventLoop(config.worker.eventLoopLagMsMax)),
+    ];
 
     const version = programVersion();
     started.push(
@@ -81,6 +90,7 @@ export async function startWorkerRole(
           transport,
           directory,
           writer,
+          pressures,
           modulesOf,
           saveInventory: (tenantId, routerId, { interfaces, texts }, seenAtMs) =>
             withTenant(app, tenantId, async (client) => {
@@ -100,7 +110,6 @@ export async function startWorkerRole(
         {
           ...config.worker,
           zones: config.servedZones,
-          waitingPollsMax: config.writer.waitingPollsMax,
         },
       ),
     );

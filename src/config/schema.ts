@@ -27,6 +27,7 @@ export const FILE_SCHEMA = section({
     requestTimeoutMs: count(2_000, 50, 60_000),
     requestRetries: count(2, 0, 10),
     tableRowsMax: count(100_000, 100, 10_000_000),
+    eventLoopLagMsMax: count(200, 20, 10_000),
   }),
   writer: section({
     gatherMs: count(50, 0, 1_000),

@@ -100,6 +100,12 @@ export function createMetrics() {
       labelNames: ["zone", "state"],
       registers,
     }),
+    workerPressure: new Gauge({
+      name: "fairwalk_worker_pressure",
+      help: "Share of its slots this process withholds, by what is behind: writer or event_loop",
+      labelNames: ["reason"],
+      registers,
+    }),
     ingestRows: new Counter({
       name: "fairwalk_ingest_rows_total",
       help: "Rows of samples and polls committed to Postgres",

@@ -21,6 +21,7 @@ import type { TenantId } from "../tenants/tenant.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { InventoryKeeper } from "./inventory-keeper.ts";
 import { type PlannedModule, type PolledRouter, pollRouter, probeRouter } from "./poll-router.ts";
+import { offeredSlots, type Pressure } from "./pressure.ts";
 import type { PollTarget, RouterDirectory } from "./router-directory.ts";
 
 /**
@@ -43,7 +44,7 @@ export interface Heartbeat {
   readonly zones: readonly string[];
   /** Slots this worker has. */
   readonly concurrency: number;
-  /** Slots it can fill now: fewer than `concurrency` while its writer is behind. */
+  /** Slots it can fill now: fewer than `concurrency` under pressure. */
   readonly slots: number;
   readonly busy: number;
   readonly startedAt: Date;
@@ -54,6 +55,8 @@ export interface WorkerDependencies {
   readonly transport: Transport;
   readonly directory: RouterDirectory;
   readonly writer: GroupCommit;
+  /** What may be behind, and then lets the worker offer fewer slots. */
+  readonly pressures: readonly Pressure[];
   /** The modules a router is polled with; a name that is not loaded gives undefined and the poll is `misconfigured`. */
   readonly modulesOf: (target: PollTarget) => readonly PlannedModule[] | undefined;
   readonly saveInventory: (
@@ -77,8 +80,6 @@ export interface WorkerOptions {
   readonly requestTimeoutMs: number;
   readonly requestRetries: number;
   readonly tableRowsMax: number;
-  /** Polls waiting for a commit at which no slot is offered any more. */
-  readonly waitingPollsMax: number;
 }
 
 export interface RunningWorker {
@@ -99,6 +100,8 @@ export async function startWorker(
   let concurrency = options.concurrency;
   const countRequests = requestCounting(dependencies.transport, metrics);
 
+  const slotsUnderPressure = pressureGauge(dependencies, options.zones.length);
+
   const zoneWorkers: PollWorker[] = [];
   for (const zoneKey of options.zones) {
     zoneWorkers.push(
@@ -112,11 +115,7 @@ export async function startWorker(
   const beat = async (): Promise<void> => {
     const busy = zoneWorkers.reduce((sum, worker) => sum + worker.running(), 0);
     countRequests();
-    const slots = offeredSlots(
-      concurrency,
-      dependencies.writer.waitingPolls,
-      options.waitingPollsMax,
-    );
+    const slots = slotsUnderPressure(concurrency);
     for (const zone of options.zones) {
       metrics.workerSlots.set({ zone, state: "busy" }, busy / options.zones.length);
       metrics.workerSlots.set(
@@ -163,14 +162,26 @@ export async function startWorker(
   };
 }
 
-/** Slots shrink from all to none as the writer's backlog grows from half of its bound to its bound. */
-export function offeredSlots(
-  concurrency: number,
-  waitingPolls: number,
-  waitingPollsMax: number,
-): number {
-  const slack = 2 * (1 - waitingPolls / waitingPollsMax);
-  return Math.floor(concurrency * Math.max(0, Math.min(1, slack)));
+/** Asks every pressure, shows what it withholds, and gives the slots that remain: one a zone while there are any. */
+function pressureGauge(
+  { pressures, metrics, log }: WorkerDependencies,
+  zones: number,
+): (concurrency: number) => number {
+  let wasWhole = true;
+  return (concurrency) => {
+    const shares = pressures.map(({ reason, share }) => ({ reason, share: share() }));
+    for (const { reason, share } of shares) metrics.workerPressure.set({ reason }, 1 - share);
+    const slots = offeredSlots(
+      concurrency,
+      shares.map(({ share }) => share),
+      zones,
+    );
+    const isWhole = slots === concurrency;
+    if (wasWhole && !isWhole) log.warn({ slots, shares }, "under pressure, offering fewer slots");
+    if (!wasWhole && isWhole) log.info({ slots }, "offering all slots again");
+    wasWhole = isWhole;
+    return slots;
+  };
 }
 
 /** Adds to the metric what the transport counted since the last call: the hot path touches no metric. */
