@@ -101,13 +101,14 @@ const STOP_MS_MAX = 5_000;
 
 /**
  * Opens a led zone's queue. Rejects when it cannot be reached. `signal` ends everything but `stop` at once:
- * leadership is lost.
+ * leadership is lost. Nothing is released while `isSure` says that it may be lost.
  */
 export async function openDispatch(
   { openQueue, liveWorkers, saveFairness, metrics, clock, log }: DispatchDependencies,
   zoneKey: string,
   rules: SchedulingRules,
   signal: AbortSignal,
+  isSure: () => boolean = () => true,
 ): Promise<Dispatch> {
   const stopping = new AbortController();
   const over = AbortSignal.any([signal, stopping.signal]);
@@ -161,7 +162,7 @@ export async function openDispatch(
     if (over.aborted) return;
     const nowMs = clock.now();
     const taken = schedule.takeDue(nowMs, DUES_MAX);
-    if (!isAdding) {
+    if (!isAdding && isSure()) {
       const jobs = schedule.release(nowMs, ADD_MAX);
       if (jobs.length > 0) void addAll(jobs);
     }
@@ -190,7 +191,8 @@ export async function openDispatch(
             "cannot release polls, trying again",
           );
         }
-        await pause(pauseMs, over);
+        do await pause(pauseMs, over);
+        while (!isSure() && !over.aborted);
         pauseMs = Math.min(2 * pauseMs, RETRY_MS_MAX);
         left = stillToAdd(left);
       }

@@ -11,6 +11,8 @@ import { pause, settledWithin } from "./pause.ts";
 export interface Leadership {
   /** Aborted as soon as another may lead. */
   readonly lost: AbortSignal;
+  /** False when another may lead without our having noticed yet: this process stood still. It is soon known. */
+  isSure(): boolean;
   stop(): Promise<void>;
 }
 
@@ -22,8 +24,11 @@ export interface LeaderDependencies {
   /** Leads the zone from now on, or undefined while another does. */
   readonly tryLead: (zoneKey: string) => Promise<Leadership | undefined>;
   readonly zoneKeys: () => Promise<readonly string[]>;
-  /** Begins to work on a zone. `over` ends the work, begun or not; once begun `stop` is called as well. */
-  readonly lead: (zoneKey: string, over: AbortSignal) => Promise<Stoppable>;
+  /**
+   * Begins to work on a zone. `over` ends the work, begun or not; once begun `stop` is called as well. While `isSure` says
+   * no, nothing may be done that a leader alone may do.
+   */
+  readonly lead: (zoneKey: string, over: AbortSignal, isSure: () => boolean) => Promise<Stoppable>;
   readonly leading: (zoneKey: string, isLeader: boolean) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -126,7 +131,8 @@ export function startLeader({
     };
     led.set(zoneKey, { stop: end });
     leadership.lost.addEventListener("abort", onLost);
-    work = lead(zoneKey, AbortSignal.any([leadership.lost, over.signal]));
+    const isSure = () => leadership.isSure();
+    work = lead(zoneKey, AbortSignal.any([leadership.lost, over.signal]), isSure);
     work.catch((error: unknown) => {
       if (!over.signal.aborted) {
         log.error({ zone: zoneKey, error }, "cannot work on the zone, giving it up for now");

@@ -74,8 +74,12 @@ export function startScheduler(deps: SchedulerDependencies, rules: SchedulingRul
     log,
   });
 
-  async function lead(zoneKey: string, lost: AbortSignal): Promise<{ stop(): Promise<void> }> {
-    const dispatch = await openDispatch(deps, zoneKey, rules, lost);
+  async function lead(
+    zoneKey: string,
+    lost: AbortSignal,
+    isSure: () => boolean,
+  ): Promise<{ stop(): Promise<void> }> {
+    const dispatch = await openDispatch(deps, zoneKey, rules, lost, isSure);
     const begun = begin(dispatch, lost);
     return {
       async stop() {

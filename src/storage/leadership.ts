@@ -2,12 +2,15 @@ import { openWatchedConnection, type WatchedConnection } from "./watched-connect
 
 /**
  * Who leads a zone: the scheduler that holds the zone's advisory lock. Postgres frees the lock the moment the session
- * ends, so a leader that was killed is followed within seconds, and two never lead at once.
+ * ends, so a leader that was killed is followed within seconds, one that stands still within 8 s, and two never lead at
+ * once: one that stood still asks before it goes on.
  */
 
 export interface Leadership {
   /** Aborted as soon as the lock may be another's: do nothing for the zone from then on. */
   readonly lost: AbortSignal;
+  /** False when the lock may be another's without our having noticed yet: this process stood still. */
+  isSure(): boolean;
   /** Gives the zone up. */
   stop(): Promise<void>;
 }
@@ -64,6 +67,7 @@ function leadershipOf(session: WatchedConnection, zoneKey: string, ended: () => 
   const over = new AbortController();
   return {
     lost: AbortSignal.any([session.lost, over.signal]),
+    isSure: () => !over.signal.aborted && session.isSure(),
     async stop() {
       if (over.signal.aborted || session.lost.aborted) return;
       over.abort();

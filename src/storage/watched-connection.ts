@@ -1,4 +1,6 @@
 import pg from "pg";
+import { systemClock } from "../lib/clock.ts";
+import { Elapsed } from "../lib/elapsed.ts";
 import { withStartupSettings } from "./pool.ts";
 
 /**
@@ -14,6 +16,8 @@ export interface WatchedConnection {
   ): Promise<{ rows: Row[] }>;
   /** Aborted as soon as the session is lost or closed. */
   readonly lost: AbortSignal;
+  /** False when the server may have ended the session without our having noticed yet: this process stood still. */
+  isSure(): boolean;
   close(): Promise<void>;
 }
 
@@ -28,14 +32,20 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * The server gives a silent client up after idle + count × interval = 6 s: later than the client gives itself up, so
- * that two never hold one lock. On a local socket neither applies; there a dead client's socket is closed.
+ * The server gives a silent client up after 6 s: later than the client gives itself up, so that two never hold one lock.
+ * One whose machine is gone is found by keepalives (idle + count × interval); one that stands still, whose machine goes
+ * on answering those, by its asking nothing.
  */
-const SERVER_KEEPALIVE = {
+const SERVER_PATIENCE_MS = 6_000;
+const SERVER_SETTINGS = {
   tcp_keepalives_idle: "3",
   tcp_keepalives_interval: "1",
   tcp_keepalives_count: "3",
+  idle_session_timeout: String(SERVER_PATIENCE_MS),
 };
+
+/** So long after asking something that was answered, the session is there: less than the server's patience. */
+const SURE_MS_MAX = SERVER_PATIENCE_MS - 1_000;
 
 /** `onNotification` hears what the session listens to. */
 export async function openWatchedConnection(
@@ -44,7 +54,7 @@ export async function openWatchedConnection(
   onNotification: (notification: pg.Notification) => void = () => undefined,
 ): Promise<WatchedConnection> {
   const client = new pg.Client({
-    connectionString: withStartupSettings(url, SERVER_KEEPALIVE),
+    connectionString: withStartupSettings(url, SERVER_SETTINGS),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
@@ -53,12 +63,18 @@ export async function openWatchedConnection(
   client.on("error", () => lost.abort());
   client.on("end", () => lost.abort());
   client.on("notification", onNotification);
+  let heard = new Elapsed(systemClock);
   await client.connect();
 
   // One query at a time: what comes meanwhile waits its turn.
   let lastQuery: Promise<unknown> = Promise.resolve();
   const query: WatchedConnection["query"] = (text, values) => {
-    const answer = lastQuery.then(() => client.query(text, [...(values ?? [])]));
+    const answer = lastQuery.then(async () => {
+      const asked = new Elapsed(systemClock);
+      const result = await client.query(text, [...(values ?? [])]);
+      heard = asked;
+      return result;
+    });
     lastQuery = answer.catch(() => undefined);
     return answer;
   };
@@ -88,6 +104,7 @@ export async function openWatchedConnection(
   return {
     query,
     lost: lost.signal,
+    isSure: () => !lost.signal.aborted && heard.ms < SURE_MS_MAX,
     async close() {
       lost.abort();
       const timer = setTimeout(hangUp, CLOSE_TIMEOUT_MS);

@@ -84,6 +84,7 @@ describeOnBackends("schedulers", (backend) => {
             leader = mine;
             return {
               lost: mine.signal,
+              isSure: () => true,
               stop: async () => {
                 if (leader === mine) leader = undefined;
               },

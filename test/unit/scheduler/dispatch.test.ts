@@ -44,7 +44,12 @@ function newRouters(count: number) {
   }));
 }
 
-async function openZone(over: Partial<ZoneQueue> = {}, slots = 100, signal?: AbortSignal) {
+async function openZone(
+  over: Partial<ZoneQueue> = {},
+  slots = 100,
+  signal?: AbortSignal,
+  isSure = () => true,
+) {
   const added: PollJob[][] = [];
   const saved: (readonly FairnessRow[])[] = [];
   let events: ZoneQueueEvents | undefined;
@@ -71,6 +76,7 @@ async function openZone(over: Partial<ZoneQueue> = {}, slots = 100, signal?: Abo
     "default",
     RULES,
     signal ?? new AbortController().signal,
+    isSure,
   );
   open.push(dispatch);
   dispatch.setTenants(
@@ -131,6 +137,24 @@ test("nothing is released from the moment the lead is lost", async () => {
   await new Promise(setImmediate);
 
   expect(zone.released()).toEqual([]);
+});
+
+test("nothing is released while another may lead, and everything once that is known to be untrue", async () => {
+  let isSure = false;
+  let asked = 0;
+  const zone = await openZone({}, 10, undefined, () => {
+    asked++;
+    return isSure;
+  });
+  zone.dispatch.setRouters(newRouters(5));
+
+  await zone.dispatch.begin();
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(3));
+  const releasedUnsure = zone.released();
+  isSure = true;
+  await vi.waitFor(() => expect(zone.released()).toHaveLength(5));
+
+  expect(releasedUnsure).toEqual([]);
 });
 
 test("a batch that the queue refuses is tried again, less what has been heard of since", async () => {

@@ -20,6 +20,7 @@ function locks() {
       held.set(zoneKey, session);
       return {
         lost: session.signal,
+        isSure: () => true,
         stop: async () => {
           if (held.get(zoneKey) === session) held.delete(zoneKey);
         },
