@@ -119,6 +119,24 @@ describe("loadConfig", () => {
     expect(problemKeys({ FAIRWALK_CONFIG: missing })).toEqual([missing]);
   });
 
+  it("takes tiers from beside the file, with a warning for what exceeds capacity unless they refuse it", () => {
+    const file = fileWith("{}");
+    const tier = "{ weight: 1, routersMax: 10, intervalSecondsMin: 60, retentionDays: 30";
+    const tiers = (free: string) =>
+      `${["professional", "business", "enterprise", "msp"]
+        .map((name) => `${name}: ${tier}, admission: refuse }\n`)
+        .join("")}free: ${tier}${free} }\n`;
+
+    writeFileSync(join(directory, "tiers.yaml"), tiers(""));
+    const config = loadConfig({ FAIRWALK_CONFIG: file });
+    expect([config.tiers.free.admission, config.tiers.msp.admission]).toEqual(["warn", "refuse"]);
+
+    writeFileSync(join(directory, "tiers.yaml"), tiers(", admission: perhaps"));
+    expect(problemKeys({ FAIRWALK_CONFIG: file })).toEqual([
+      `${join(directory, "tiers.yaml")}: free.admission`,
+    ]);
+  });
+
   it("takes the environment's concurrency over the file's", () => {
     expect(loadConfig({ FAIRWALK_CONCURRENCY: "7" }).worker.concurrency).toBe(7);
   });
