@@ -25,6 +25,7 @@ export interface StorageFixture {
   readonly app: Pool;
   readonly ingest: Pool;
   readonly scheduler: Pool;
+  readonly rollup: Pool;
   readonly platform: Pool;
   /** Owns every table, and here may look into all tenants' rows. */
   readonly owner: Pool;
@@ -53,6 +54,7 @@ export async function openStorageFixture(
     app: pool("fairwalk_app"),
     ingest: pool("fairwalk_ingest"),
     scheduler: pool("fairwalk_scheduler"),
+    rollup: pool("fairwalk_rollup"),
     platform: pool("fairwalk_platform"),
     owner: pool("fairwalk_owner"),
     login: pool(undefined),

@@ -2,6 +2,8 @@ import type { Config } from "../config/load.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import { loadModules } from "../modules/load-modules.ts";
+import { metricKinds } from "../modules/metric-kinds.ts";
 import { openPollQueue } from "../queue/poll-queue.ts";
 import type { SchedulerMetrics } from "../scheduler/dispatch.ts";
 import { startScheduler } from "../scheduler/scheduler.ts";
@@ -14,7 +16,7 @@ import { hasBeenLed, saveFairness } from "../storage/scheduler-state.ts";
 import { tenantSchedules } from "../storage/tenants.ts";
 import { liveWorkers } from "../storage/workers.ts";
 import type { TenantId } from "../tenants/tenant.ts";
-import { startMaintenance } from "./maintenance.ts";
+import { MAINTENANCE_LOCK, startMaintenance } from "./maintenance.ts";
 import type { Platform } from "./platform.ts";
 import { type Stoppable, StopStack } from "./stoppable.ts";
 
@@ -38,8 +40,30 @@ export async function startSchedulerRole(
         log,
       }),
     );
-    started.push("maintenance", await startMaintenance(pool, config, log));
+    const rollupPool = started.pushEnd(
+      "connections as fairwalk_rollup",
+      openPool({
+        url: platform.databaseUrl,
+        role: "fairwalk_rollup",
+        max: 1,
+        applicationName: "fairwalk rollup",
+        log,
+      }),
+    );
     const candidate = started.push("leadership", standForLeadership(platform.databaseUrl));
+    const maintenance = await startMaintenance(
+      {
+        pool,
+        rollupPool,
+        tryLead: () => candidate.tryLead(MAINTENANCE_LOCK),
+        kindOf: metricKinds(await loadModules(config.modulesDirectory)),
+        metrics,
+        clock: systemClock,
+        log,
+      },
+      config,
+    );
+    started.push("maintenance", maintenance);
     const slugs = new Map<TenantId, string>();
 
     const scheduler = startScheduler(

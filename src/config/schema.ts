@@ -58,6 +58,8 @@ const TIER_SCHEMA = Type.Object(
     routersMax: Type.Integer({ minimum: 0, maximum: 10_000_000 }),
     intervalSecondsMin: Type.Integer({ minimum: 1, maximum: 86_400 }),
     retentionDays: Type.Integer({ minimum: 1, maximum: 36_500 }),
+    rollups5mDays: Type.Integer({ default: 400, minimum: 1, maximum: 36_500 }),
+    rollups1hDays: Type.Integer({ default: 1_100, minimum: 1, maximum: 36_500 }),
     admission: Type.Enum([...ADMISSION_POLICIES], { default: "warn" }),
   },
   { additionalProperties: false },

@@ -132,6 +132,41 @@ export function createMetrics() {
       help: "Bytes of samples on local disk that Postgres does not have yet",
       registers,
     }),
+    rollupRows: new Counter({
+      name: "fairwalk_rollup_rows_total",
+      help: "Rows of rollups computed, by step: 5m or 1h",
+      labelNames: ["step"],
+      registers,
+    }),
+    rollupLag: new Gauge({
+      name: "fairwalk_rollup_lag_seconds",
+      help: "Time since the oldest bucket ended that is not rolled up yet",
+      registers,
+    }),
+    maintenanceLastSuccess: new Gauge({
+      name: "fairwalk_maintenance_last_success_timestamp_seconds",
+      help: "When a task of the database's maintenance last succeeded in this process",
+      labelNames: ["task"],
+      registers,
+    }),
+    maintenanceFailures: new Counter({
+      name: "fairwalk_maintenance_failures_total",
+      help: "Runs of a maintenance task that failed; each is tried again",
+      labelNames: ["task"],
+      registers,
+    }),
+    maintenanceDuration: new Gauge({
+      name: "fairwalk_maintenance_duration_seconds",
+      help: "How long a maintenance task last took",
+      labelNames: ["task"],
+      registers,
+    }),
+    maintenanceProgress: new Gauge({
+      name: "fairwalk_maintenance_progress_ratio",
+      help: "Share of the tenants that the present run of a maintenance task has seen to",
+      labelNames: ["task"],
+      registers,
+    }),
     snmpRequests: new Counter({
       name: "fairwalk_snmp_requests_total",
       help: "SNMP requests by result: sent, retried, answered, timeout; and answers dropped: late, spoofed, malformed",

@@ -9,6 +9,7 @@ import { LeafDirectory } from "./leaves.ts";
 import { leafName } from "./partitions.ts";
 import { StatementRefused, sendPipelined } from "./pipelined-copy.ts";
 import { type Pool, withConnection } from "./pool.ts";
+import { ROLLUP_BUCKET_MS } from "./rollup-due.ts";
 
 /**
  * The only way samples and polls reach Postgres: COPY into the tenants' leaves, as fairwalk_ingest, all tenants of a
@@ -92,7 +93,7 @@ interface LeafGroup {
 async function groupByLeaf(
   leaves: LeafDirectory,
   results: readonly PollResult[],
-): Promise<Iterable<LeafGroup>> {
+): Promise<readonly LeafGroup[]> {
   const unknown = new Set<TenantId>();
   for (const { poll } of results) {
     invariant(isUuid(poll.tenantId) && isUuid(poll.routerId), "ids of a poll are UUIDs");
@@ -116,7 +117,7 @@ async function groupByLeaf(
       groups.set(key, { tenantId, lowerMs: leaf.lowerMs, results: [result] });
     else group.results.push(result);
   }
-  return groups.values();
+  return [...groups.values()];
 }
 
 /** Fills `encoder` with the flush's data; answers the statements that take it and notes in `targets` where each goes. */
@@ -124,7 +125,7 @@ function encodeFlush(
   encoder: CopyEncoder,
   targets: CopyTarget[],
   flushId: string,
-  groups: Iterable<LeafGroup>,
+  groups: readonly LeafGroup[],
 ): string[] {
   encoder.reset();
   const copies: string[] = [];
@@ -145,7 +146,37 @@ function encodeFlush(
     encoder.endCopy();
     rows += results.length;
   }
-  return [`insert into ingest_flushes (id, row_count) values ('${flushId}', ${rows})`, ...copies];
+  return [flushStatement(flushId, rows, touchedBuckets(groups)), ...copies];
+}
+
+/** Which tenants' rollups the flush changes, by bucket: late polls mark theirs like all others. */
+function touchedBuckets(groups: readonly LeafGroup[]): Map<number, Set<TenantId>> {
+  const touched = new Map<number, Set<TenantId>>();
+  for (const { tenantId, results } of groups) {
+    for (const { poll, blocks } of results) {
+      if (blocks.length === 0) continue;
+      const bucketMs = Math.floor(poll.polledAtMs / ROLLUP_BUCKET_MS) * ROLLUP_BUCKET_MS;
+      const tenants = touched.get(bucketMs);
+      if (tenants === undefined) touched.set(bucketMs, new Set([tenantId]));
+      else tenants.add(tenantId);
+    }
+  }
+  return touched;
+}
+
+/** The flush's id and the marks for its rollups, as one statement. Ids are known to be UUIDs. */
+function flushStatement(
+  flushId: string,
+  rows: number,
+  touched: ReadonlyMap<number, ReadonlySet<TenantId>>,
+): string {
+  const id = `insert into ingest_flushes (id, row_count) values ('${flushId}', ${rows})`;
+  if (touched.size === 0) return id;
+  const marks = [...touched].map(
+    ([bucketMs, tenants]) =>
+      `('${flushId}', '${new Date(bucketMs).toISOString()}', '{${[...tenants].join(",")}}')`,
+  );
+  return `with marks as (insert into rollup_marks (flush_id, bucket, tenant_ids) values ${marks.join(", ")}) ${id}`;
 }
 
 function isStoredAlready(error: unknown): boolean {

@@ -1,5 +1,11 @@
 import type { Queryable } from "./pool.ts";
-import { TENANT_PARTITIONED_TABLES, TENANT_ROW_TABLES, TENANTS_TABLE } from "./tenant-tables.ts";
+import {
+  INGESTED_TABLES,
+  ROLLUP_TABLES,
+  TENANT_PARTITIONED_TABLES,
+  TENANT_ROW_TABLES,
+  TENANTS_TABLE,
+} from "./tenant-tables.ts";
 
 /**
  * Looks for holes between tenants in the database's own catalogue: what a migration forgot, what someone granted by hand.
@@ -14,25 +20,47 @@ const TENANT_TABLES: readonly string[] = [
   TENANTS_TABLE,
 ];
 
+/** What the rolling-up role works with; of everything else it sees nothing. */
+const ROLLUP_READS: readonly string[] = [
+  ...TENANT_PARTITIONED_TABLES,
+  "sample_shapes",
+  "rollup_due",
+  "rollup_state",
+];
+const ROLLUP_WRITES: readonly string[] = [...ROLLUP_TABLES, "rollup_due", "rollup_state"];
+
+/** What the application reads and never writes. */
+const MADE_BY_OTHERS: readonly string[] = [
+  ...TENANT_PARTITIONED_TABLES,
+  "rollup_due",
+  "rollup_state",
+];
+
+const except = (tables: readonly string[]) =>
+  TENANT_TABLES.filter((table) => !tables.includes(table));
+
 /** What our roles must not be able to do, whatever was granted to them or to PUBLIC. Any column counts. */
 const FORBIDDEN: readonly (readonly [
   role: string,
   privilege: string,
   tables: readonly string[],
 ])[] = [
-  ["fairwalk_ingest", "select", [...TENANT_TABLES, "ingest_flushes"]],
-  ["fairwalk_ingest", "update", [...TENANT_TABLES, "ingest_flushes"]],
+  ["fairwalk_ingest", "select", [...TENANT_TABLES, "ingest_flushes", "rollup_marks"]],
+  ["fairwalk_ingest", "update", [...TENANT_TABLES, "ingest_flushes", "rollup_marks"]],
   ["fairwalk_ingest", "insert", TENANT_TABLES],
   [
     "fairwalk_scheduler",
     "select",
-    TENANT_TABLES.filter((table) => !["tenants", "routers", "tenant_fairness"].includes(table)),
+    except(["tenants", "routers", "tenant_fairness", "rollup_due", "rollup_state"]),
   ],
-  ["fairwalk_scheduler", "insert", TENANT_TABLES.filter((table) => table !== "tenant_fairness")],
-  ["fairwalk_scheduler", "update", TENANT_TABLES.filter((table) => table !== "tenant_fairness")],
-  ["fairwalk_platform", "select", ["samples", "polls"]],
-  ["fairwalk_app", "insert", ["tenants", "tenant_keys", "api_keys", "samples", "polls"]],
-  ["fairwalk_app", "update", ["tenants", "tenant_keys", "samples", "polls"]],
+  ["fairwalk_scheduler", "insert", except(["tenant_fairness", "rollup_due"])],
+  ["fairwalk_scheduler", "update", except(["tenant_fairness", "rollup_due"])],
+  ["fairwalk_rollup", "select", [...except(ROLLUP_READS), "ingest_flushes", "rollup_marks"]],
+  ["fairwalk_rollup", "insert", except(ROLLUP_WRITES)],
+  ["fairwalk_rollup", "update", except(ROLLUP_WRITES)],
+  ["fairwalk_platform", "select", TENANT_PARTITIONED_TABLES],
+  ["fairwalk_app", "insert", ["tenants", "tenant_keys", "api_keys", ...MADE_BY_OTHERS]],
+  ["fairwalk_app", "update", ["tenants", "tenant_keys", ...MADE_BY_OTHERS]],
 ];
 
 /** Columns that hold secrets, and the roles that may read them. */
@@ -45,6 +73,9 @@ const SECRETS: readonly (readonly [table: string, column: string, readers: reado
 /** Functions that act with the owner's rights; each checks or needs no more than its arguments. */
 const DEFINER_FUNCTIONS = [
   "fairwalk_make_partitions",
+  "fairwalk_make_leaves",
+  "fairwalk_drop_leaf",
+  "fairwalk_drop_part",
   "fairwalk_drop_leaves",
   "fairwalk_drop_partitions",
 ];
@@ -54,6 +85,7 @@ const ROLES = [
   "fairwalk_app",
   "fairwalk_ingest",
   "fairwalk_scheduler",
+  "fairwalk_rollup",
   "fairwalk_platform",
 ];
 
@@ -216,12 +248,13 @@ function grantFindings(pool: Queryable): Promise<string[]> {
   );
 }
 
-/** Leaves have no row-level security, so nobody may do anything with them but ingest, which may add rows. */
+/** Leaves have no row-level security, so nobody may do anything with them; but ingest adds rows to those of samples and polls. */
 function leafFindings(pool: Queryable): Promise<string[]> {
   return findingsOf(
     pool,
     `with parts as (
-       select c.oid, c.relname, c.relkind, c.relacl, c.relowner, c.relrowsecurity
+       select c.oid, c.relname, c.relkind, c.relacl, c.relowner, c.relrowsecurity,
+         c.relkind = 'r' and root.name = any ($2) as is_ingested
        from unnest($1::text[]) root (name)
        cross join lateral pg_partition_tree(to_regclass('public.' || root.name)) tree
        join pg_class c on c.oid = tree.relid
@@ -231,7 +264,7 @@ function leafFindings(pool: Queryable): Promise<string[]> {
        case when g.grantee = 0 then 'PUBLIC' else g.grantee::regrole::text end, lower(g.privilege_type), p.relname) as finding
      from parts p cross join lateral aclexplode(p.relacl) g
      where g.grantee <> p.relowner
-       and not (p.relkind = 'r' and g.grantee::regrole::text = 'fairwalk_ingest' and g.privilege_type = 'INSERT')
+       and not (p.is_ingested and g.grantee::regrole::text = 'fairwalk_ingest' and g.privilege_type = 'INSERT')
      union all
      select format('columns of partition %s are granted to someone', p.relname)
      from parts p where exists (select from pg_attribute a where a.attrelid = p.oid and a.attacl is not null)
@@ -243,8 +276,8 @@ function leafFindings(pool: Queryable): Promise<string[]> {
      from parts p where p.relrowsecurity
      union all
      select format('partition %s is not writable by fairwalk_ingest', p.relname)
-     from parts p where p.relkind = 'r' and not has_table_privilege('fairwalk_ingest', p.oid, 'insert')`,
-    [TENANT_PARTITIONED_TABLES],
+     from parts p where p.is_ingested and not has_table_privilege('fairwalk_ingest', p.oid, 'insert')`,
+    [TENANT_PARTITIONED_TABLES, INGESTED_TABLES],
   );
 }
 

@@ -17,6 +17,7 @@ export type Role =
   | "fairwalk_app"
   | "fairwalk_ingest"
   | "fairwalk_scheduler"
+  | "fairwalk_rollup"
   | "fairwalk_platform";
 
 export type Pool = pg.Pool;

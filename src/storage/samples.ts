@@ -74,12 +74,12 @@ interface LatestRow extends ArrayColumns {
 }
 
 /** The text of either array column of samples: one is always null. */
-interface ArrayColumns {
+export interface ArrayColumns {
   values: string | null;
   floats: string | null;
 }
 
-function parseColumns(
+export function parseColumns(
   row: ArrayColumns,
   length: number,
 ): ParsedArray<BigInt64Array | Float64Array> {
@@ -271,7 +271,7 @@ function appendPoints(
 const BATCH_ROWS = 500;
 
 /** The rows of a query, some at a time, so that an answer of any size takes little memory. */
-async function* rowsInBatches<Row extends object>(
+export async function* rowsInBatches<Row extends object>(
   client: TenantClient,
   text: string,
   values: readonly unknown[],

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import { invariant } from "../lib/invariant.ts";
 import { LruCache } from "../lib/lru-cache.ts";
 import type { PollResult, SampleBlock } from "../routers/samples.ts";
@@ -6,6 +7,7 @@ import type { TenantId } from "../tenants/tenant.ts";
 import { refusing } from "./errors.ts";
 import { type Pool, withTenant } from "./pool.ts";
 import { storableJson, storableText } from "./storable-text.ts";
+import { TENANT_PARTITIONED_TABLES } from "./tenant-tables.ts";
 
 /**
  * Shapes: what the numbers of a row of samples mean, stored once a tenant and referred to by id. The id is made of the
@@ -136,11 +138,22 @@ async function storeShapes(
          on conflict do nothing`,
         [tenantId, storableJson(rows)],
       );
+      const ids = parts.map(({ id }) => id.toString());
+      await client.query(
+        `update sample_shapes s set used_at = now()
+         from (
+           select u.id from sample_shapes u
+           where u.tenant_id = $1 and u.id = any ($2::bigint[]) and u.used_at < now() - make_interval(hours => 6)
+           for no key update skip locked -- Whoever has it marks it.
+         ) stale
+         where s.tenant_id = $1 and s.id = stale.id`,
+        [tenantId, ids],
+      );
       const { rows: foreign } = await client.query(
         `select s.id from sample_shapes s
          join unnest($2::bigint[], $3::bytea[]) as b (id, digest) on b.id = s.id
          where s.tenant_id = $1 and s.digest <> b.digest`,
-        [tenantId, parts.map(({ id }) => id.toString()), parts.map(({ digest }) => digest)],
+        [tenantId, ids, parts.map(({ digest }) => digest)],
       );
       invariant(
         foreign.length === 0,
@@ -150,32 +163,64 @@ async function storeShapes(
   );
 }
 
+/**
+ * Forgets shapes that nothing refers to any more: those that were last used before the tenant's oldest leaf begins. As
+ * fairwalk_rollup. Answers how many.
+ */
+export function forgetShapes(pool: Pool, tenantId: TenantId): Promise<number> {
+  return withTenant(pool, tenantId, async (client) => {
+    const { rows } = await client.query<{ oldest: Date | null }>(
+      `select min(l.lower) as oldest
+       from unnest($2::text[]) p (name) cross join lateral fairwalk_table_leaves($1, p.name) l`,
+      [tenantId, TENANT_PARTITIONED_TABLES],
+    );
+    const oldest = rows[0]?.oldest;
+    if (oldest === null || oldest === undefined) return 0;
+    const { rowCount } = await client.query(
+      "delete from sample_shapes where tenant_id = $1 and used_at < $2",
+      [tenantId, new Date(oldest.getTime() - REMEMBERED_MS - FLUSH_DELAY_MS_MAX)],
+    );
+    return rowCount ?? 0;
+  });
+}
+
+/** How long a worker relies on a shape to be stored: then it stores it again, which marks it as used. */
+const REMEMBERED_MS = 12 * 3_600_000;
+
+/** A flush may follow its shapes by days: it waits in a worker while Postgres is away. */
+const FLUSH_DELAY_MS_MAX = 7 * 86_400_000;
+
 /** Shapes a worker remembers to have stored; about 100 bytes each. A forgotten one costs an insert that does nothing. */
 const REMEMBERED_SHAPES_MAX = 200_000;
 
 /** Stores each shape once: remembers what is stored, so that a usual poll costs no query. */
 export class ShapeRegistry {
   readonly #pool: Pool;
-  readonly #stored = new LruCache<string, true>(REMEMBERED_SHAPES_MAX);
+  readonly #clock: Clock;
+  /** When each was stored. */
+  readonly #stored = new LruCache<string, number>(REMEMBERED_SHAPES_MAX);
 
   /** `pool` acts as fairwalk_app. */
-  constructor(pool: Pool) {
+  constructor(pool: Pool, clock: Clock = systemClock) {
     this.#pool = pool;
+    this.#clock = clock;
   }
 
   /** Resolves when every shape of the results is stored; rejects as `registerShapes`. */
   async register(results: readonly PollResult[]): Promise<void> {
+    const nowMs = this.#clock.now();
     const lacking = new Map<TenantId, Map<bigint, ShapePart>>();
     for (const { poll, blocks } of results) {
       for (const part of blocks.flatMap(shapeParts)) {
-        if (this.#stored.get(keyOf(poll.tenantId, part)) !== undefined) continue;
+        const storedAtMs = this.#stored.get(keyOf(poll.tenantId, part));
+        if (storedAtMs !== undefined && storedAtMs > nowMs - REMEMBERED_MS) continue;
         const ofTenant = lacking.get(poll.tenantId) ?? new Map<bigint, ShapePart>();
         lacking.set(poll.tenantId, ofTenant.set(part.id, part));
       }
     }
     for (const [tenantId, parts] of lacking) {
       await storeShapes(this.#pool, tenantId, [...parts.values()]);
-      for (const part of parts.values()) this.#stored.set(keyOf(tenantId, part), true);
+      for (const part of parts.values()) this.#stored.set(keyOf(tenantId, part), nowMs);
     }
   }
 }

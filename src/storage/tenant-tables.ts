@@ -10,12 +10,20 @@ export const TENANT_ROW_TABLES = [
   "zones",
   "api_keys",
   "sample_shapes",
+  "rollup_due",
+  "rollup_state",
   "tenant_fairness",
   "tenant_keys",
 ] as const;
 
+/** Partitioned by tenant and written by COPY into its leaves. */
+export const INGESTED_TABLES = ["samples", "polls"] as const;
+
+/** Partitioned alike: made of the samples, by 5 minutes and by the hour. */
+export const ROLLUP_TABLES = ["rollups_5m", "rollups_1h"] as const;
+
 /** Partitioned by tenant: erasure drops the tenant's part. */
-export const TENANT_PARTITIONED_TABLES = ["samples", "polls"] as const;
+export const TENANT_PARTITIONED_TABLES = [...INGESTED_TABLES, ...ROLLUP_TABLES] as const;
 
 /** The tenants themselves: emptied last; the tenant is the column `id`. */
 export const TENANTS_TABLE = "tenants";

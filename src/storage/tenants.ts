@@ -1,8 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { uuidv7 } from "../lib/uuid.ts";
 import type { Tenant, TenantId, TenantState, Tier } from "../tenants/tenant.ts";
-import { refusing, sqlStateOf } from "./errors.ts";
-import { makeLeaves, missingLeaves } from "./partitions.ts";
+import { refusing } from "./errors.ts";
+import { dropTenantPartitions, makeFirstLeaves } from "./partitions.ts";
 import { type Pool, type Queryable, withTenant } from "./pool.ts";
 import { onlyRow, type PageRequest } from "./rows.ts";
 import { createDataKey } from "./tenant-keys.ts";
@@ -54,7 +53,7 @@ export function createTenant(
         [id, tenant.name, tenant.slug, tenant.tier, tenant.parentId ?? null, now],
       );
       await createDataKey(client, id, masterKey, now);
-      await makeLeaves(client, id, missingLeaves(tenant.tier, now.getTime(), undefined));
+      await makeFirstLeaves(client, { id, tier: tenant.tier }, now);
       return tenantOf(onlyRow(rows));
     }),
   );
@@ -136,18 +135,6 @@ export function setTenantState(
   });
 }
 
-/** How often a partition that is being read or written is tried again before erasure gives up. */
-const DROP_ATTEMPTS_MAX = 20;
-
-/**
- * How long one try may hold up queries that queue behind it, and how long they get in between. Dropping a tenant's part
- * locks `samples` as a whole for a moment.
- */
-const DROP_LOCK_WAIT_MS = 500;
-const DROP_PAUSE_MS = 250;
-
-const LOCK_NOT_AVAILABLE = "55P03";
-
 /**
  * Erases a tenant: its keys first, so that nobody acts for it any more, then its samples, then every row. Resolves to
  * false when there is no such tenant. After a failure, call it again: it goes on where it stopped. Samples that workers
@@ -158,7 +145,7 @@ export async function deleteTenant(pool: Pool, id: TenantId): Promise<boolean> {
   const tenant = await setTenantState(pool, id, "erasing");
   if (tenant === undefined) return false;
   await pool.query("delete from api_keys where tenant_id = $1", [id]);
-  await dropPartitions(pool, id);
+  await dropTenantPartitions(pool, id);
   await withTenant(pool, id, async (client) => {
     for (const table of TENANT_ROW_TABLES) {
       await client.query(`delete from ${table} where tenant_id = $1`, [id]);
@@ -166,20 +153,6 @@ export async function deleteTenant(pool: Pool, id: TenantId): Promise<boolean> {
     await client.query("delete from tenants where id = $1", [id]);
   });
   return true;
-}
-
-async function dropPartitions(pool: Pool, id: TenantId): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await withTenant(pool, id, async (client) => {
-        await client.query(`set local lock_timeout = ${DROP_LOCK_WAIT_MS}`);
-        await client.query("select fairwalk_drop_partitions($1)", [id]);
-      });
-    } catch (error) {
-      if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE || attempt === DROP_ATTEMPTS_MAX) throw error;
-      await delay(DROP_PAUSE_MS);
-    }
-  }
 }
 
 export interface TenantSchedule {

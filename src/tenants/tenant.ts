@@ -31,7 +31,10 @@ export interface TierRules {
   readonly weight: number;
   readonly routersMax: number;
   readonly intervalSecondsMin: number;
+  /** How long samples are kept, and rollups of 5 minutes and of an hour. */
   readonly retentionDays: number;
+  readonly rollups5mDays: number;
+  readonly rollups1hDays: number;
   readonly admission: AdmissionPolicy;
 }
 

@@ -45,12 +45,15 @@ const ADMIN_TOKEN = "admin-token-of-this-test";
 
 const MODULES_FOLDER = join(import.meta.dirname, "..", "..", "config", "modules");
 
+const ROLLUP_DAYS = { rollups5mDays: 400, rollups1hDays: 1_100 };
+
 export const TIERS: Readonly<Record<Tier, TierRules>> = {
   free: {
     weight: 1,
     routersMax: 10,
     intervalSecondsMin: 300,
     retentionDays: 30,
+    ...ROLLUP_DAYS,
     admission: "refuse",
   },
   professional: {
@@ -58,6 +61,7 @@ export const TIERS: Readonly<Record<Tier, TierRules>> = {
     routersMax: 100,
     intervalSecondsMin: 60,
     retentionDays: 90,
+    ...ROLLUP_DAYS,
     admission: "refuse",
   },
   business: {
@@ -65,6 +69,7 @@ export const TIERS: Readonly<Record<Tier, TierRules>> = {
     routersMax: 1_000,
     intervalSecondsMin: 30,
     retentionDays: 365,
+    ...ROLLUP_DAYS,
     admission: "warn",
   },
   enterprise: {
@@ -72,6 +77,7 @@ export const TIERS: Readonly<Record<Tier, TierRules>> = {
     routersMax: 5_000,
     intervalSecondsMin: 10,
     retentionDays: 730,
+    ...ROLLUP_DAYS,
     admission: "warn",
   },
   msp: {
@@ -79,6 +85,7 @@ export const TIERS: Readonly<Record<Tier, TierRules>> = {
     routersMax: 10_000,
     intervalSecondsMin: 10,
     retentionDays: 730,
+    ...ROLLUP_DAYS,
     admission: "warn",
   },
 };

@@ -9,6 +9,14 @@ import { saveTextFacts } from "../../src/storage/facts.ts";
 import { saveInterfaces } from "../../src/storage/interfaces.ts";
 import { isolationFindings } from "../../src/storage/isolation.ts";
 import { openPool, type Pool, withTenant, withTransaction } from "../../src/storage/pool.ts";
+import {
+  beginRollups,
+  type RollUpContext,
+  rollUpBuckets,
+  rollUpHours,
+} from "../../src/storage/roll-up.ts";
+import { ROLLUP_BUCKET_MS, ROLLUP_HOUR_MS } from "../../src/storage/rollup-due.ts";
+import { ShapeCache } from "../../src/storage/samples.ts";
 import { saveFairness } from "../../src/storage/scheduler-state.ts";
 import { ShapeRegistry } from "../../src/storage/shapes.ts";
 import { TENANT_PARTITIONED_TABLES, TENANT_ROW_TABLES } from "../../src/storage/tenant-tables.ts";
@@ -80,6 +88,17 @@ async function fill(tenant: Tenant): Promise<void> {
   };
   await new ShapeRegistry(storage.app).register([result]);
   await openSampleWriter(storage.ingest).flush({ flushId: uuidv7(), results: [result] });
+  const rollups: RollUpContext = {
+    pool: storage.rollup,
+    kindOf: () => "gauge",
+    shapes: new ShapeCache(),
+  };
+  const hourMs = Math.floor(atMs / ROLLUP_HOUR_MS) * ROLLUP_HOUR_MS;
+  await beginRollups(rollups, tenant.id);
+  await rollUpBuckets(rollups, tenant.id, [
+    { startMs: Math.floor(atMs / ROLLUP_BUCKET_MS) * ROLLUP_BUCKET_MS, marks: "0" }, // It stays due.
+  ]);
+  await rollUpHours(rollups, tenant.id, [{ startMs: hourMs, marks: "0" }]);
   await saveFairness(storage.scheduler, `zone-of-${tenant.slug}`, [
     {
       tenantId: tenant.id,
@@ -201,7 +220,11 @@ describe("roles", () => {
       "select * from routers",
       "select * from ingest_flushes",
       "delete from ingest_flushes",
+      "select * from rollup_marks",
+      "select * from rollups_5m",
+      "insert into rollups_5m (tenant_id) values (null)",
       "select fairwalk_make_partitions(null, null, null)",
+      "select fairwalk_drop_leaf(null, null, null)",
     ]) {
       expect([statement, await refusalOf(storage.ingest, statement)]).toEqual([
         statement,
@@ -217,6 +240,8 @@ describe("roles", () => {
       "select * from tenant_keys",
       "select * from samples",
       "select * from polls",
+      "select * from rollups_5m",
+      "insert into rollups_1h (tenant_id) values (null)",
       "select * from api_keys",
       "select address from routers",
       "select credential_id from routers",
@@ -229,9 +254,42 @@ describe("roles", () => {
     }
   });
 
+  it("keep who rolls up to one tenant's samples, and from everything else", async () => {
+    for (const statement of [
+      `select * from ${await leafOf(alpha)}`,
+      "insert into samples (tenant_id) values (null)",
+      "delete from rollups_5m",
+      "select * from rollup_marks",
+      "select * from routers",
+      "select * from interfaces",
+      "select * from tenants",
+      "select * from credentials",
+      "select * from tenant_keys",
+      "select * from api_keys",
+      "select * from text_facts",
+      "select fairwalk_drop_leaf(null, null, null)",
+    ]) {
+      expect([statement, await refusalOf(storage.rollup, statement)]).toEqual([
+        statement,
+        PERMISSION_DENIED,
+      ]);
+    }
+    for (const table of ["samples", "polls", "rollups_5m", "rollup_due"]) {
+      const seen = await withTenant(storage.rollup, alpha.id, (client) =>
+        client.query(`select distinct tenant_id from ${table}`),
+      );
+      expect(seen.rows).toEqual([{ tenant_id: alpha.id }]);
+      const nobody = await withTransaction(storage.rollup, (client) =>
+        client.query(`select from ${table}`),
+      );
+      expect(nobody.rowCount).toBe(0);
+    }
+  });
+
   it("keep the platform's administrators from samples and secrets", async () => {
     for (const statement of [
       "select * from samples",
+      "select * from rollups_1h",
       "select sealed from credentials",
       "select wrapped_key from tenant_keys",
       "select address from routers",
@@ -324,6 +382,19 @@ describe("the isolation check", () => {
       "grant select on credentials to fairwalk_scheduler",
       "role fairwalk_scheduler may select credentials",
     ],
+    ["grant select on routers to fairwalk_rollup", "role fairwalk_rollup may select routers"],
+    [
+      "grant select on rollups_1h to fairwalk_scheduler",
+      "role fairwalk_scheduler may select rollups_1h",
+    ],
+    [
+      "create policy open on samples to fairwalk_rollup using (true)",
+      "table samples: policy open lets fairwalk_rollup see other tenants' rows",
+    ],
+    [
+      "grant insert on {rollups} to fairwalk_ingest",
+      "fairwalk_ingest may insert partition {rollups}",
+    ],
     ["grant update on tenants to fairwalk_app", "role fairwalk_app may update tenants"],
     ["grant select on {leaf} to fairwalk_app", "fairwalk_app may select partition {leaf}"],
     [
@@ -388,9 +459,14 @@ describe("the isolation check", () => {
 async function expectFinding(pool: Pool, hole: string, finding: string): Promise<void> {
   const { rows } = await storage.login.query<{ login: string }>("select current_user as login");
   const leaf = await leafOf(alpha);
+  const { rows: rollups } = await storage.owner.query<{ leaf: string }>(
+    "select leaf from fairwalk_table_leaves($1, 'rollups_5m')",
+    [alpha.id],
+  );
   const named = (text: string) =>
     text
       .replaceAll("{leaf}", leaf)
+      .replaceAll("{rollups}", rollups[0]?.leaf ?? "")
       .replaceAll("{part}", `samples_${alpha.id.replaceAll("-", "")}`)
       .replaceAll("{login}", rows[0]?.login ?? "");
 

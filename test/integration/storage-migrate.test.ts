@@ -141,7 +141,7 @@ describe("migrate", () => {
 
     it("migrates a database it owns once it was granted the roles", async () => {
       await asAdmin(
-        `grant fairwalk_owner, fairwalk_app, fairwalk_ingest, fairwalk_scheduler, fairwalk_platform to ${login}`,
+        `grant fairwalk_owner, fairwalk_app, fairwalk_ingest, fairwalk_scheduler, fairwalk_rollup, fairwalk_platform to ${login}`,
       );
 
       await run(url);

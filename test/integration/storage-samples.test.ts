@@ -595,7 +595,7 @@ describe("erasing a tenant", () => {
     await expect
       .poll(async () => {
         const { rows } = await storage.login.query(
-          "select wait_event_type from pg_stat_activity where query like '%fairwalk_drop_partitions%' and wait_event_type = 'Lock'",
+          "select wait_event_type from pg_stat_activity where query like '%fairwalk_drop_leaf%' and wait_event_type = 'Lock'",
         );
         return rows.length;
       })

@@ -293,7 +293,8 @@ describe("partitions", () => {
   it("are dropped once all they hold is older than the tier keeps", async () => {
     const tenant = await storage.newTenant("expiring", "free");
     const before = await leavesOf(tenant);
-    const retention = { free: 30, professional: 30, business: 30, enterprise: 30, msp: 30 };
+    const days = { free: 30, professional: 30, business: 30, enterprise: 30, msp: 30 };
+    const retention = { samples: days, polls: days, rollups_5m: days, rollups_1h: days };
     const firstEnds = before[0]?.upper.getTime() ?? 0;
 
     await dropExpiredPartitions(

@@ -9,6 +9,8 @@ export function depsWithoutDatabase(): ApiDeps {
     routersMax: 10,
     intervalSecondsMin: 30,
     retentionDays: 30,
+    rollups5mDays: 90,
+    rollups1hDays: 400,
     admission: "warn",
   } as const;
   return {

@@ -15,10 +15,13 @@ function statementsOf(source: string): string[] {
   return literals.filter((text) => mentionsOf(text).length > 0);
 }
 
-/** The name by which each mention of samples or polls is known: its alias, or itself. */
+/**
+ * The name by which each mention of a partitioned table is known: its alias, or itself. Templates name tables of rollups
+ * by an expression that ends in "able}". What is inserted finds its partition row by row, whatever is planned.
+ */
 function mentionsOf(statement: string): string[] {
   const mentions = statement.matchAll(
-    /\b(?:from|join|into|update|only)\s+(samples|polls)\b(?:\s+(?:as\s+)?(?!where\b|join\b|on\b|order\b|group\b|limit\b)([a-z]+)\b)?/g,
+    /\b(?:from|join|update|only)\s+(samples\b|polls\b|rollups_5m\b|rollups_1h\b|\$\{[^}]*able\})(?:\s+(?:as\s+)?(?!where\b|join\b|on\b|order\b|group\b|limit\b)([a-z]+)\b)?/g,
   );
   return [...mentions].map(([, table = "", alias]) => alias ?? table);
 }
@@ -43,7 +46,9 @@ const statements = files.flatMap((name) =>
 );
 
 it("there are statements to look at", () => {
-  expect(new Set(statements.map(({ name }) => name))).toEqual(new Set(["polls.ts", "samples.ts"]));
+  expect(new Set(statements.map(({ name }) => name))).toEqual(
+    new Set(["polls.ts", "roll-up.ts", "samples.ts", "tenants.ts"]),
+  );
   expect(statements.length).toBeGreaterThanOrEqual(5);
 });
 
@@ -61,6 +66,8 @@ describe("this test itself refuses a statement", () => {
     "select * from routers r join samples s on s.router_id = r.id where r.tenant_id = $1",
     "select s.a from samples s where s.tenant_id = $1 and exists (select from samples s where s.b = 2)",
     "select * from polls where tenant_id = $2",
+    "select * from rollups_5m r where r.bucket = $1",
+    `select * from ${"$"}{table} r where r.bucket = $1`,
   ])("%s", (statement) => {
     expect(complaintOf(statement)).toBeDefined();
   });
