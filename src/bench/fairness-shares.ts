@@ -122,7 +122,7 @@ function meanCostMs({ costMs, timeoutShare, timeoutMs }: PollCost): number {
 }
 
 /** Jain's index of fairness: 1 = all equal, 1/n = one has everything. */
-function jain(shares: readonly number[]): number {
+export function jain(shares: readonly number[]): number {
   const sum = shares.reduce((total, share) => total + share, 0);
   const squares = shares.reduce((total, share) => total + share * share, 0);
   return (sum * sum) / (shares.length * squares);

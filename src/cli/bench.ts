@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { benchE2e } from "../bench/e2e.ts";
 import { benchFairness, FAIRNESS_SCENARIOS } from "../bench/fairness.ts";
+import { benchSchedulerScale } from "../bench/scheduler-scale.ts";
 import { benchSnmp } from "../bench/snmp.ts";
 import { OperatorError } from "./platform.ts";
 
@@ -25,6 +26,15 @@ export function registerBenchmarks(program: Command): void {
     .option("--seed <n>", "what costs and moments are drawn from", wholeNumber, 1)
     .addOption(new Option("--scenario <name>", "only this one").choices(FAIRNESS_SCENARIOS))
     .action(benchFairness);
+  bench
+    .command("scheduler-scale")
+    .description("the scheduler alone, on simulated time, far beyond what this machine could poll")
+    .option("--routers <n>", "simulated routers, a twentieth of them dead", wholeNumber, 1_000_000)
+    .option("--tenants <n>", "of all tiers and sizes", wholeNumber, 10_000)
+    .option("--slots <n>", "slots of the simulated workers", wholeNumber, 20_000)
+    .option("--seconds <n>", "how long the zone runs, in simulated time", wholeNumber, 300)
+    .option("--seed <n>", "what costs and sizes are drawn from", wholeNumber, 1)
+    .action(benchSchedulerScale);
   bench
     .command("snmp")
     .description("CPU of polling a router, beside net-snmp, snmpbulkwalk and snmp_exporter")

@@ -31,18 +31,18 @@ export class PollLanes<P extends WaitingPoll> {
 
   /** The poll that `take` would give. */
   get next(): P | undefined {
-    if (this.#express === undefined || this.#express.size === 0) return this.#ordinaryFirst();
-    const ordinary = this.#ordinaryFirst();
-    const express = this.#expressFirst();
-    if (ordinary === undefined || express === undefined) return ordinary ?? express;
-    return this.#ordinarySinceExpress >= EXPRESS_EVERY - 1 ? express : ordinary;
+    return this.#nextLane().first;
+  }
+
+  /** When that is due; Infinity when nothing waits. Looks at no poll: they lie far apart in memory. */
+  get nextDueMs(): number {
+    return this.#nextLane().firstTime;
   }
 
   /** Infinity when nothing waits. */
   get oldestDueMs(): number {
-    const ordinary = this.#ordinaryFirst()?.dueAtMs ?? Number.POSITIVE_INFINITY;
-    const express = this.#expressFirst()?.dueAtMs ?? Number.POSITIVE_INFINITY;
-    return Math.min(ordinary, express);
+    this.#dropStale();
+    return Math.min(this.#ordinary.firstTime, this.#express?.firstTime ?? Number.POSITIVE_INFINITY);
   }
 
   add(poll: P): void {
@@ -56,23 +56,19 @@ export class PollLanes<P extends WaitingPoll> {
   }
 
   take(): P | undefined {
-    const poll = this.next;
+    const lane = this.#nextLane();
+    const poll = lane.pop();
     if (poll === undefined) return undefined;
     this.size--;
-    if (poll.isExpress) {
-      this.#express?.pop();
-      this.#ordinarySinceExpress = 0;
-    } else {
-      this.#ordinary.pop();
-      this.#ordinarySinceExpress++;
-    }
+    if (lane === this.#express) this.#ordinarySinceExpress = 0;
+    else this.#ordinarySinceExpress++;
     return poll;
   }
 
   /** Notes that a waiting poll was taken back: it does not wait any more. */
   takenBack(): void {
     this.size--;
-    const held = this.#ordinary.size + (this.#express?.size ?? 0);
+    const held = this.#held;
     if (held - this.size > STALE_MIN && held > 2 * this.size) this.#clear();
   }
 
@@ -89,26 +85,32 @@ export class PollLanes<P extends WaitingPoll> {
     for (const poll of this.#express.values()) if (poll.isWaiting) yield poll;
   }
 
-  #ordinaryFirst(): P | undefined {
-    for (;;) {
-      const poll = this.#ordinary.first;
-      if (poll === undefined || isOrdinary(poll)) return poll;
-      this.#ordinary.pop();
-    }
+  /** Polls in the lanes, the stale among them. */
+  get #held(): number {
+    return this.#ordinary.size + (this.#express?.size ?? 0);
   }
 
-  #expressFirst(): P | undefined {
-    for (;;) {
-      const poll = this.#express?.first;
-      if (poll === undefined || poll.isWaiting) return poll;
-      this.#express?.pop();
-    }
+  /** The lane whose turn it is; empty when nothing waits. */
+  #nextLane(): TimeHeap<P> {
+    this.#dropStale();
+    const ordinary = this.#ordinary;
+    const express = this.#express;
+    if (express === undefined || express.size === 0) return ordinary;
+    if (ordinary.size === 0) return express;
+    return this.#ordinarySinceExpress >= EXPRESS_EVERY - 1 ? express : ordinary;
+  }
+
+  /** Makes sure that what comes first in each lane waits there. */
+  #dropStale(): void {
+    if (this.#held === this.size) return;
+    dropFrom(this.#ordinary, isOrdinary);
+    if (this.#express !== undefined) dropFrom(this.#express, isWaiting);
   }
 
   #clear(): void {
     const asBefore = (_: P, time: number) => time;
     this.#ordinary.retain(isOrdinary, asBefore);
-    this.#express?.retain((poll) => poll.isWaiting, asBefore);
+    this.#express?.retain(isWaiting, asBefore);
   }
 }
 
@@ -117,4 +119,13 @@ export class PollLanes<P extends WaitingPoll> {
  */
 function isOrdinary(poll: WaitingPoll): boolean {
   return poll.isWaiting && !poll.isExpress;
+}
+
+function isWaiting(poll: WaitingPoll): boolean {
+  return poll.isWaiting;
+}
+
+function dropFrom<P>(lane: TimeHeap<P>, isLive: (poll: P) => boolean): void {
+  for (let first = lane.first; first !== undefined && !isLive(first); first = lane.first)
+    lane.pop();
 }

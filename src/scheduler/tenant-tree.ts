@@ -154,11 +154,10 @@ export class TenantTree {
   /** Puts a tenant, and its group, where they belong after anything about them changed. */
   reconsider(tenant: Tenant, now: number): void {
     const turns = this.#turnsOf(tenant);
-    const next = tenant.isCapped ? undefined : tenant.lanes.next;
-    if (next === undefined) {
+    if (tenant.isCapped || tenant.lanes.size === 0) {
       turns.leave(tenant);
     } else {
-      tenant.nextDueMs = next.dueAtMs;
+      tenant.nextDueMs = tenant.lanes.nextDueMs;
       if (turns.has(tenant)) turns.reordered(tenant, now);
       else turns.join(tenant, now);
     }
