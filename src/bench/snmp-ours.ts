@@ -1,5 +1,5 @@
 import { AssemblyMemory } from "../modules/assemble.ts";
-import { collectionPlan } from "../modules/collection-plan.ts";
+import { type CollectionPlan, collectionPlan } from "../modules/collection-plan.ts";
 import { parseModules } from "../modules/parse-modules.ts";
 import type { SnmpCredential } from "../routers/router.ts";
 import { openSession } from "../snmp/session.ts";
@@ -27,7 +27,10 @@ const CREDENTIALS: Readonly<Record<PollOptions["version"], SnmpCredential>> = {
 export async function openOurs(options: PollOptions): Promise<Lanes> {
   const transport = await openTransport();
   const modules: PlannedModule[] = [...parseModules(benchModules(), "bench").values()].map(
-    (module) => ({ module, plan: collectionPlan(module) }),
+    (module) => {
+      const plan = collectionPlan(module);
+      return { module, plan: options.readsNamesAlways ? readingNamesAlways(plan) : plan };
+    },
   );
   const memories = options.routers.map(
     () => new Map(modules.map(({ module }) => [module.name, new AssemblyMemory()])),
@@ -46,6 +49,11 @@ export async function openOurs(options: PollOptions): Promise<Lanes> {
     const { outcome, blocks, texts } = await pollRouter(session, modules, LIMITS, memoryOf);
     return outcome === "answered" && countValues(blocks) + texts.length === samplesOf(options);
   });
+}
+
+/** The product reads names again only when something says that they changed; the others here read them every time. */
+function readingNamesAlways(plan: CollectionPlan): CollectionPlan {
+  return { ...plan, tables: plan.tables.map((table) => ({ ...table, lastingColumns: [] })) };
 }
 
 function countValues(blocks: readonly { readonly present: Uint8Array }[]): number {

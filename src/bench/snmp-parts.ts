@@ -28,6 +28,8 @@ export interface PollOptions {
   /** Longest answers, in octets: a poller that does not find out by itself may choose its requests by it. */
   readonly messageBytesMax: number;
   readonly interfaces: number;
+  /** Every column at every poll, also those that the product reads again only when they may have changed. */
+  readonly readsNamesAlways: boolean;
 }
 
 /** What some seconds of polling took. */

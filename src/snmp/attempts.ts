@@ -53,6 +53,9 @@ export interface Conversation {
 
 const SILENT = failure("silent", "No answer");
 
+/** An answer of which nobody has said how long it will be. */
+const ANSWER_BYTES = 1_400;
+
 export class Attempts implements Receiver {
   readonly #conversation: Conversation;
   readonly #request: Request;
@@ -92,7 +95,7 @@ export class Attempts implements Receiver {
     }
     if (this.#exchange === undefined || framing.idsAreUsedOnce) {
       if (this.#exchange !== undefined) transport.end(this.#exchange);
-      const begun = transport.begin(peer, this);
+      const begun = transport.begin(peer, this, this.#request.answerBytes ?? ANSWER_BYTES);
       if (begun.kind === "failure") {
         this.#exchange = undefined;
         this.#end(this.#unanswered(begun));

@@ -23,6 +23,8 @@ export interface Request {
   b: number;
   readonly names: readonly RequestName[];
   readonly suffixes: Uint8Array;
+  /** About how long the answer will be, in octets; 1,400 when absent. */
+  readonly answerBytes?: number;
 }
 
 /** The octets `encodePdu` will write. */

@@ -17,6 +17,7 @@ import type { EncodedOids } from "./oid-cache.ts";
 import {
   type Batch,
   BYTES_EACH_AT_FIRST,
+  type Rounds,
   type Sizing,
   type WalkMemory,
   type Weighed,
@@ -87,8 +88,8 @@ export class ColumnWalk {
   readonly #nextOnly: boolean;
   /** One column a request: this agent's answers cannot be told apart otherwise. */
   #isSolo = false;
-  /** Rows asked for at a time while it is known how many are left; 0 = to be worked out. */
-  #repetitions = 0;
+  /** How many rows to ask for at a time while it is known how many are left; undefined = to be worked out. */
+  #rounds: Rounds | undefined;
   #hasCrumbled = false;
 
   constructor(
@@ -157,8 +158,9 @@ export class ColumnWalk {
     const left = first.expected - first.rows;
     if (left < 0) return this.hasBegun ? sizing.onwards(live()) : sizing.first(live());
     // Worked out once and kept while it fits, so that the groups of columns it was worked out for come about.
-    if (this.#repetitions === 0) this.#repetitions = sizing.remaining(live(), left);
-    return Math.min(this.#repetitions, left);
+    this.#rounds ??= sizing.remaining(live(), left);
+    const { repetitions, findEnds } = this.#rounds;
+    return Math.min(repetitions, findEnds ? left + 1 : left);
   }
 
   /** A request for `first` and the live columns after it, or for all columns that only need their last check. */
@@ -191,6 +193,7 @@ export class ColumnWalk {
       b: this.#nextOnly ? 0 : repetitions,
       names,
       suffixes: table.suffixes,
+      answerBytes: Math.min(Math.ceil(bytes * repetitions), this.sizing.roomBytes),
       columns: names.length,
       repetitions,
       varbindsMax: names.length * repetitions,
@@ -199,8 +202,9 @@ export class ColumnWalk {
 
   /** The last request went unanswered: the next time fewer rows are asked of the same columns. */
   shrink(asked: ColumnRequest): void {
+    const repetitions = this.sizing.afterSilence(asked);
     this.#tooMuch(asked, "no answer in time");
-    asked.repetitions = Math.max(Math.floor(asked.repetitions / 2), 1);
+    asked.repetitions = repetitions;
     if (!this.#nextOnly) asked.b = asked.repetitions;
   }
 
@@ -210,7 +214,7 @@ export class ColumnWalk {
     this.#hasCrumbled = true;
     for (const column of asked.names) column.isAsked = false;
     this.sizing.crumble(asked);
-    this.#repetitions = 0;
+    this.#rounds = undefined;
     return true;
   }
 
@@ -255,7 +259,7 @@ export class ColumnWalk {
     }
     const isAll = columns.every((column) => column.isDone);
     this.sizing.answered(asked, count, answer.end - answer.at, isAll);
-    if (count < asked.varbindsMax) this.#repetitions = 0;
+    if (count < asked.varbindsMax) this.#rounds = undefined;
     if (varbinds.isFlawed || answer.cut) this.#tooMuch(asked, CUT_OFF);
   }
 
@@ -396,7 +400,7 @@ export class ColumnWalk {
 
   #tooMuch(asked: ColumnRequest, why: string): void {
     this.sizing.tooMuch(asked, why);
-    this.#repetitions = 0;
+    this.#rounds = undefined;
   }
 
   #end(column: Column): void {

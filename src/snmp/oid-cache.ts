@@ -1,5 +1,6 @@
 /** OIDs in octets, made once for each list of names: a module's plan asks thousands of routers for the same ones. */
 import { fnv1a32 } from "../lib/hash.ts";
+import { LruCache } from "../lib/lru-cache.ts";
 import { compareOidBytes, encodeOid } from "./ber.ts";
 import type { RequestName } from "./codec.ts";
 
@@ -22,14 +23,21 @@ export interface EncodedOids {
 /** Names in one GET: answers to it stay below 1,400 octets unless they are long texts. */
 const NAMES_A_GET = 40;
 
+/** Lists kept by what is in them: those of all modules and their combinations. */
+const LISTS_MAX = 4_096;
+
 export class OidCache {
   readonly #lists = new WeakMap<readonly string[], EncodedOids>();
+  /** Some lists are put together anew for every poll. */
+  readonly #byContent = new LruCache<string, EncodedOids>(LISTS_MAX);
 
   /** The OIDs of a list that must not change afterwards. Throws BerError when one is not an OID. */
   encoded(oids: readonly string[]): EncodedOids {
     let encoded = this.#lists.get(oids);
     if (encoded === undefined) {
-      encoded = encode(oids);
+      const content = oids.join();
+      encoded = this.#byContent.get(content) ?? encode(oids);
+      this.#byContent.set(content, encoded);
       this.#lists.set(oids, encoded);
     }
     return encoded;

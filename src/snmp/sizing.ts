@@ -2,7 +2,11 @@
  * How much to ask for at once: columns × repetitions of a GETBULK. Fewer packets are the one lever on a poll's cost, but
  * an answer that does not fit is worse than a small one: fragments are lost on the way, agents time out or say tooBig. So
  * requests start small, grow while answers fit, are halved when one does not, and never go back to a size that failed
- * while that is remembered. Pure.
+ * while that is remembered.
+ *
+ * Answers grow from walk to walk: first what crosses any path whole, then an Ethernet frame, then twice as much each time
+ * until the agent cuts them off, which tells its own message size, or none comes, which tells that fragments do not
+ * arrive here. Pure.
  */
 
 /** What a walk has learnt about one table of one router, for the next walk of it. Plain JSON. */
@@ -12,11 +16,13 @@ export interface WalkMemory {
   /** Octets of one varbind of each column, on average. */
   readonly bytesEach: readonly number[];
   readonly answerBytesMax: number;
+  /** What answers may still grow to; absent when nobody has said so far. */
+  readonly answerBytesCeiling?: number;
   readonly repetitionsMax: number;
   readonly varbindsMax: number;
-  /** Why the last three are what they are; absent when nothing went wrong. */
+  /** Why the limits are what they are; absent when nothing went wrong. */
   readonly why?: string;
-  /** When the last three were learnt: they are tried anew from time to time. */
+  /** When the limits were learnt: they are tried anew from time to time. */
   readonly limitsSinceMs: number;
 }
 
@@ -24,6 +30,14 @@ export interface WalkMemory {
 export interface Batch {
   readonly columns: number;
   readonly repetitions: number;
+}
+
+/** How to ask for all rows that are left. */
+export interface Rounds {
+  /** At a time. */
+  readonly repetitions: number;
+  /** Whether to ask for one row more than there are, which finds each column at its end. */
+  readonly findEnds: boolean;
 }
 
 /** What the choice of a size has to know of a column. */
@@ -36,6 +50,12 @@ export const BYTES_EACH_AT_FIRST = 28;
 
 /** An answer that crosses any path unfragmented: 1,500 octets less what tunnels take. */
 const ANSWER_BYTES = 1_400;
+/** What an Ethernet frame holds. */
+const FRAME_BYTES = 1_472;
+/** Beyond this one lost fragment costs more than all the requests saved. */
+const ANSWER_BYTES_MAX = 8_000;
+/** An answer this full would have been larger if it could. */
+const FULL_SHARE = 0.75;
 /** Octets around the varbinds of an answer: headers and community, or the security parameters of v3. */
 const OVERHEAD_BYTES = { community: 45, usm: 160 };
 const REPETITIONS_START = 10;
@@ -48,10 +68,12 @@ const NO_LIMIT_VARBINDS = 10_000;
 const LAST_RESORT_VARBINDS = 4;
 /** What it is worth in packets that two requests can be under way: half as many round trips. */
 const LONELY_ANSWERS = 2;
-/** How long a failure is held against a router. */
-const MEMORY_MS = 3_600_000;
+/** How long a failure is held against a router: finding it out anew may cost a poll a timeout. */
+const MEMORY_MS = 6 * 3_600_000;
 /** An answer smaller than this is not what an agent's message size looks like. */
 const ANSWER_BYTES_MIN = 200;
+/** Of the octets an agent cut an answer off at, what is asked for from then on: rows differ in length. */
+const CUT_SHARE = 0.97;
 const REMARKS_MAX = 8;
 
 export class Sizing {
@@ -60,6 +82,10 @@ export class Sizing {
   readonly #overheadBytes: number;
   readonly #limitsSinceMs: number;
   #answerBytesMax = ANSWER_BYTES;
+  #answerBytesCeiling = ANSWER_BYTES_MAX;
+  /** Whether larger answers would have meant fewer of them, and nothing spoke against it. */
+  #mayGrow = false;
+  #hasFailed = false;
   #repetitionsMax: number;
   #varbindsMax = NO_LIMIT_VARBINDS;
   /** Failed already: not asked for again. */
@@ -80,6 +106,7 @@ export class Sizing {
     if (memory === undefined || nowMs - memory.limitsSinceMs > MEMORY_MS) return;
     this.#limitsSinceMs = memory.limitsSinceMs;
     this.#answerBytesMax = memory.answerBytesMax;
+    this.#answerBytesCeiling = memory.answerBytesCeiling ?? ANSWER_BYTES_MAX;
     this.#repetitionsMax = Math.min(memory.repetitionsMax, repetitionsMax);
     this.#varbindsMax = memory.varbindsMax;
     this.#varbindsCeiling = memory.varbindsMax + 1;
@@ -114,10 +141,21 @@ export class Sizing {
     return this.#bounded(Math.min(this.#reach, Math.max(fitting, REPETITIONS_START)));
   }
 
-  /** Rows to ask for at a time when each column has `rows` left: those that need the fewest answers in all. */
-  remaining(columns: readonly Weighed[], rows: number): number {
-    let best = 1;
-    let fewest = Number.POSITIVE_INFINITY;
+  /**
+   * How to ask for the `rows` rows each column has left in the fewest answers, counting what it takes to find each column
+   * at its end: a row more of every column, or a request of its own.
+   */
+  remaining(columns: readonly Weighed[], rows: number): Rounds {
+    const checks = Math.ceil(columns.length / this.columnsMax(1));
+    const apart = this.#fewest(columns, rows);
+    const along = this.#fewest(columns, rows + 1);
+    return along.answers <= apart.answers + checks
+      ? { repetitions: along.repetitions, findEnds: true }
+      : { repetitions: apart.repetitions, findEnds: false };
+  }
+
+  #fewest(columns: readonly Weighed[], rows: number) {
+    let best = { repetitions: 1, answers: Number.POSITIVE_INFINITY };
     let bytes = 0;
     for (let wide = 1; wide <= Math.min(columns.length, COLUMNS_MAX); wide++) {
       bytes += (columns[wide - 1] as Weighed).bytesEach;
@@ -126,9 +164,7 @@ export class Sizing {
       const repetitions = Math.ceil(rows / rounds);
       const groups = this.#groups(columns, repetitions);
       const answers = rounds * groups + (groups === 1 && columns.length > 1 ? LONELY_ANSWERS : 0);
-      if (answers >= fewest) continue;
-      fewest = answers;
-      best = repetitions;
+      if (answers < best.answers) best = { repetitions, answers };
     }
     return best;
   }
@@ -155,6 +191,7 @@ export class Sizing {
   /** `varbinds` varbinds in `bytes` octets came to a request for `asked`; `isAll`: there were no more to give. */
   answered(asked: Batch, varbinds: number, bytes: number, isAll: boolean): void {
     const wanted = asked.columns * asked.repetitions;
+    if (bytes > this.roomBytes * FULL_SHARE) this.#mayGrow = true;
     if (varbinds >= wanted || isAll) {
       this.#reach = Math.min(this.#reach * 2, REPETITIONS_MAX);
       const larger = Math.ceil(this.#varbindsMax * 1.5);
@@ -164,22 +201,36 @@ export class Sizing {
     // A varbind or two that are missing say nothing of sizes.
     if (varbinds === 0 || varbinds > wanted * 0.9) return;
     // Fewer than asked for: the agent's own limit, on rows when it stops between two, else on octets.
-    if (varbinds % asked.columns === 0 && asked.repetitions > 1) {
+    const isFull = bytes + this.#overheadBytes > ANSWER_BYTES * FULL_SHARE;
+    if (varbinds % asked.columns === 0 && asked.repetitions > 1 && !isFull) {
       this.#repetitionsMax = Math.min(this.#repetitionsMax, varbinds / asked.columns);
     } else {
-      const whole = Math.max(bytes + this.#overheadBytes, ANSWER_BYTES_MIN);
-      this.#answerBytesMax = Math.min(this.#answerBytesMax, whole);
+      const whole = Math.floor(bytes * CUT_SHARE) + this.#overheadBytes;
+      this.#limitAnswers(Math.max(whole, ANSWER_BYTES_MIN));
     }
   }
 
-  /** A request for `asked` brought nothing usable: from now on at most half as much. */
+  /** Rows to ask for once more of as many columns, after the last time went unanswered. */
+  afterSilence(asked: Batch): number {
+    const share = Math.min(0.5, ANSWER_BYTES / this.#answerBytesMax);
+    return Math.max(Math.floor(asked.repetitions * share), 1);
+  }
+
+  /** A request for `asked` brought nothing usable: from now on at most half as much, and no fragments. */
   tooMuch(asked: Batch, why: string): void {
     const failed = asked.columns * asked.repetitions;
-    this.#varbindsCeiling = Math.min(this.#varbindsCeiling, Math.max(failed, 2));
-    this.#varbindsMax = Math.max(Math.floor(Math.min(this.#varbindsMax, failed) / 2), 1);
-    this.#reach = Math.max(Math.floor(asked.repetitions / 2), 1);
+    this.#hasFailed = true;
     this.#why = `${asked.columns} columns × ${asked.repetitions} rows: ${why}`;
     this.remark(this.#why);
+    this.#reach = Math.max(Math.floor(asked.repetitions / 2), 1);
+    this.#varbindsCeiling = Math.min(this.#varbindsCeiling, Math.max(failed, 2));
+    this.#varbindsMax = Math.max(Math.floor(Math.min(this.#varbindsMax, failed) / 2), 1);
+    if (this.#answerBytesMax > ANSWER_BYTES) this.#limitAnswers(ANSWER_BYTES);
+  }
+
+  #limitAnswers(bytes: number): void {
+    this.#answerBytesMax = Math.min(this.#answerBytesMax, bytes);
+    this.#answerBytesCeiling = Math.min(this.#answerBytesCeiling, bytes);
   }
 
   /** A router that answers other requests never answers this one, however few rows it asks for. */
@@ -195,10 +246,16 @@ export class Sizing {
   }
 
   memory(rows: readonly number[], bytesEach: readonly number[]): WalkMemory {
+    const mayGrow = this.#mayGrow && !this.#hasFailed;
     return {
       rows,
       bytesEach,
-      answerBytesMax: this.#answerBytesMax,
+      answerBytesMax: mayGrow
+        ? Math.min(nextAnswerBytes(this.#answerBytesMax), this.#answerBytesCeiling)
+        : this.#answerBytesMax,
+      ...(this.#answerBytesCeiling < ANSWER_BYTES_MAX && {
+        answerBytesCeiling: this.#answerBytesCeiling,
+      }),
       repetitionsMax: this.#repetitionsMax,
       varbindsMax: this.#varbindsMax,
       ...(this.#why === undefined ? {} : { why: this.#why }),
@@ -209,6 +266,11 @@ export class Sizing {
   #bounded(repetitions: number): number {
     return Math.max(Math.min(repetitions, this.#repetitionsMax, this.#varbindsMax), 1);
   }
+}
+
+/** The next size to try, once answers of `bytes` arrive. */
+function nextAnswerBytes(bytes: number): number {
+  return bytes < FRAME_BYTES ? FRAME_BYTES : bytes * 2;
 }
 
 function bytesOf(columns: readonly Weighed[]): number {

@@ -56,11 +56,12 @@ export interface TransportOptions {
 }
 
 /**
- * Answers that wait in one socket's receive buffer. Linux grants 212,992 bytes by default, which is about 150 answers
- * of 1,400 bytes: from there on, routers that answer at once lose answers.
+ * Octets of answers that may be waited for on one socket. Linux grants a receive buffer of 212,992 by default and counts
+ * what it allocated rather than what came, so about 150 answers of 1,400 octets fit: from there on, routers that answer at
+ * once lose answers.
  */
-const IN_FLIGHT_A_SOCKET = 50;
-const SOCKETS_MAX = 32;
+const AWAITED_BYTES_A_SOCKET = 75_000;
+const SOCKETS_MAX = 64;
 const RECEIVE_BUFFER_BYTES = 4 << 20;
 
 /** Low bits of an id: the place in the table of requests. The rest is random, so that ids cannot be guessed. */
@@ -92,7 +93,8 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
 
 interface SharedSocket {
   readonly socket: Socket;
-  inFlight: number;
+  /** Octets of the answers that requests of this socket wait for. */
+  awaitedBytes: number;
 }
 
 /** One request that waits, or is about to be sent. Made by `begin`, dead after `end`. */
@@ -102,17 +104,25 @@ export class Exchange extends Timed {
   readonly peer: PeerAddress;
   readonly receiver: Receiver;
   readonly shared: SharedSocket;
+  readonly answerBytes: number;
   isWaiting = false;
   sentAtMs = 0;
   /** The last message that claimed to answer and was not believed. */
   rejection: Rejection | undefined = undefined;
 
-  constructor(id: number, peer: PeerAddress, receiver: Receiver, shared: SharedSocket) {
+  constructor(
+    id: number,
+    peer: PeerAddress,
+    receiver: Receiver,
+    shared: SharedSocket,
+    answerBytes: number,
+  ) {
     super();
     this.id = id;
     this.peer = peer;
     this.receiver = receiver;
     this.shared = shared;
+    this.answerBytes = answerBytes;
   }
 }
 
@@ -160,8 +170,8 @@ export class Transport {
     return this.#wheel.size;
   }
 
-  /** A place for a request to `peer`; or why there is none. */
-  begin(peer: PeerAddress, receiver: Receiver): Exchange | Failure {
+  /** A place for a request to `peer` that asks for an answer of about `answerBytes` octets; or why there is none. */
+  begin(peer: PeerAddress, receiver: Receiver, answerBytes: number): Exchange | Failure {
     if (this.#stopped) return STOPPED;
     const slot = this.#freeSlots.pop() ?? this.#exchanges.length;
     if (slot >= IN_FLIGHT_MAX) {
@@ -173,9 +183,9 @@ export class Transport {
       return failure("unreachable", `Cannot open a UDP socket: ${codeOf(shared)}`);
     }
     const id = randomInt(SALT_MIN, SALT_MAX) * IN_FLIGHT_MAX + slot;
-    const exchange = new Exchange(id, peer, receiver, shared);
+    const exchange = new Exchange(id, peer, receiver, shared, answerBytes);
     this.#exchanges[slot] = exchange;
-    shared.inFlight++;
+    shared.awaitedBytes += answerBytes;
     return exchange;
   }
 
@@ -214,7 +224,7 @@ export class Transport {
     this.#wheel.remove(exchange);
     this.#exchanges[slot] = undefined;
     this.#freeSlots.push(slot);
-    exchange.shared.inFlight--;
+    exchange.shared.awaitedBytes -= exchange.answerBytes;
   }
 
   /** What was wrong with the last message from `peer` since `sinceMs` (of performance.now) that fitted no request. */
@@ -241,9 +251,9 @@ export class Transport {
     const sockets = this.#sockets[family];
     let least: SharedSocket | undefined;
     for (const shared of sockets) {
-      if (least === undefined || shared.inFlight < least.inFlight) least = shared;
+      if (least === undefined || shared.awaitedBytes < least.awaitedBytes) least = shared;
     }
-    if (least !== undefined && least.inFlight < IN_FLIGHT_A_SOCKET) return least;
+    if (least !== undefined && least.awaitedBytes < AWAITED_BYTES_A_SOCKET) return least;
     if (sockets.length >= this.#socketsMax && least !== undefined) return least;
     const opened = this.#open(family);
     return opened instanceof Error ? (least ?? opened) : opened;
@@ -271,9 +281,9 @@ export class Transport {
     try {
       socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
     } catch {
-      // The system grants less; `IN_FLIGHT_A_SOCKET` fits what it grants by default.
+      // The system grants less; `AWAITED_BYTES_A_SOCKET` fits what it grants by default.
     }
-    const shared: SharedSocket = { socket, inFlight: 0 };
+    const shared: SharedSocket = { socket, awaitedBytes: 0 };
     this.#sockets[family].push(shared);
     return shared;
   }

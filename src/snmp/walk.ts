@@ -72,9 +72,12 @@ export async function getScalars(session: Session, oids: readonly string[]): Pro
 type ScalarChunk = readonly EncodedOid[];
 
 const NO_SUFFIXES = new Uint8Array(0);
+/** What the answer for a scalar is thought to take, in octets. */
+const SCALAR_BYTES = 60;
 
 function getRequestFor(names: ScalarChunk): Request {
-  return { pduType: TAG.getRequest, a: 0, b: 0, names, suffixes: NO_SUFFIXES };
+  const answerBytes = names.length * SCALAR_BYTES;
+  return { pduType: TAG.getRequest, a: 0, b: 0, names, suffixes: NO_SUFFIXES, answerBytes };
 }
 
 interface ScalarsTaken {
