@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inject, vi } from "vitest";
 import { type RoleProcess, startRole } from "../src/bench/role-process.ts";
@@ -32,16 +32,21 @@ export interface System {
 
 /**
  * Starts the real command on a database of its own and the given queue: `fairwalk all`, or each role as a process of
- * its own. Loopback routers are allowed, and there is no demo.
+ * its own. Loopback routers are allowed, and there is no demo. `modulesFile` is loaded instead of the product's modules.
  */
 export async function startSystem(
   backend: QueueBackend,
   roles: readonly string[] = ["all"],
+  { modulesFile }: { readonly modulesFile?: string } = {},
 ): Promise<System> {
   const database = await createTestDatabase(inject("databaseUrl"));
   const folder = await makeTemporaryDirectory("system");
   const config = join(folder, "fairwalk.yaml");
   await writeFile(config, "targets: { allowLoopback: true }\n");
+  if (modulesFile !== undefined) {
+    await mkdir(join(folder, "modules"));
+    await copyFile(modulesFile, join(folder, "modules", "modules.yaml"));
+  }
   const adminToken = randomBytes(16).toString("hex");
   const env = {
     DATABASE_URL: database.url,

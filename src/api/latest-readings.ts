@@ -29,9 +29,9 @@ const ALONE_ROUTERS_MAX = 8;
 export interface ExpositionRequest extends Pick<ExpositionOptions, "identify" | "extra"> {
   /** The routers to show, of the tenant that `client` is for. */
   readonly routers: readonly StoredRouter[];
-  /** Loaded modules, and with `modulesShown` the only ones to show. */
+  /** The loaded modules; with `onlyTheseModules`, nothing of any other is shown. */
   readonly modules: ReadonlyMap<string, Module>;
-  readonly modulesShown?: ReadonlySet<string>;
+  readonly onlyTheseModules?: boolean;
   readonly shapes: ShapeCache;
   readonly nowMs: number;
 }
@@ -42,10 +42,10 @@ export interface ExpositionRequest extends Pick<ExpositionOptions, "identify" | 
  */
 export async function expositionText(
   client: TenantClient,
-  { routers, modulesShown, shapes, ...options }: ExpositionRequest,
+  { routers, onlyTheseModules = false, shapes, ...options }: ExpositionRequest,
 ): Promise<AsyncIterable<string>> {
   const isShown = ({ module }: { readonly module: string }): boolean =>
-    modulesShown === undefined || modulesShown.has(module);
+    !onlyTheseModules || options.modules.has(module);
   const reading = readingPlan(routers, options.nowMs);
   const polls = await newestPolls(client, reading);
   const facts = await textFacts(

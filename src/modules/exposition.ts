@@ -105,7 +105,8 @@ type Source =
 interface CollectedRouter {
   readonly router: ExposedRouter;
   readonly labels: SeriesLabels;
-  hasFreshBlock: boolean;
+  /** Whether it answered its last poll, or samples of it are shown: then its texts hold. */
+  isFresh: boolean;
 }
 
 interface CollectedBlock extends EnumRows {
@@ -129,7 +130,7 @@ class Collected {
     this.#isIdentified = options.identify ?? true;
     for (const router of options.routers) {
       const labels = new SeriesLabels(this.#isIdentified ? router : undefined);
-      this.#routers.set(router.id, { router, labels, hasFreshBlock: false });
+      this.#routers.set(router.id, { router, labels, isFresh: router.up === true });
     }
   }
 
@@ -138,7 +139,7 @@ class Collected {
     if (of === undefined) return;
     const { intervalSeconds } = of.router;
     if (!isFresh(block.polledAt.getTime(), intervalSeconds, this.#options.nowMs)) return;
-    of.hasFreshBlock = true;
+    of.isFresh = true;
     const collected: CollectedBlock = {
       values: block.values,
       words: wordsOf(block.values),
@@ -173,11 +174,11 @@ class Collected {
     }
   }
 
-  /** A text has no time of its own: it is shown while its router's samples are. */
+  /** A text has no time of its own: it is shown while its router answers. */
   #addFreshTexts(): void {
     for (const fact of this.#facts) {
       const of = this.#routers.get(fact.routerId);
-      if (of === undefined || !of.hasFreshBlock) continue;
+      if (of?.isFresh !== true) continue;
       this.#add({ exposed: this.#metrics.ofTexts(fact.module, fact.metric), of, fact });
     }
   }

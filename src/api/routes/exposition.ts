@@ -123,8 +123,8 @@ export function expositionRoutes(app: Api, { pools, modules, clock }: ApiDeps): 
         const extra = await bookkeeping(client, router, { modulesShown, nowMs });
         return expositionText(client, {
           routers: [router],
-          modules,
-          ...(modulesShown !== undefined && { modulesShown }),
+          modules: only(modules, modulesShown),
+          onlyTheseModules: modulesShown !== undefined,
           shapes,
           nowMs,
           identify: false,
@@ -162,6 +162,13 @@ function modulesNamed(
     throw invalidFields([{ in: "query", pointer: "/module", detail }]);
   }
   return new Set(names);
+}
+
+function only<Value>(
+  all: ReadonlyMap<string, Value>,
+  names: ReadonlySet<string> | undefined,
+): ReadonlyMap<string, Value> {
+  return names === undefined ? all : new Map([...all].filter(([name]) => names.has(name)));
 }
 
 function sendText(
