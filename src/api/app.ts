@@ -25,6 +25,7 @@ import { credentialsRoutes } from "./routes/credentials.ts";
 import { expositionRoutes } from "./routes/exposition.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/import.ts";
+import { inventoryRoutes } from "./routes/inventory.ts";
 import { platformRoutes } from "./routes/platform.ts";
 import { readingsRoutes } from "./routes/readings.ts";
 import { routersRoutes } from "./routes/routers.ts";
@@ -56,6 +57,7 @@ export function buildApi(deps: ApiDeps): Api {
     routersRoutes(app, deps);
     importRoutes(app, deps);
     readingsRoutes(app, deps);
+    inventoryRoutes(app, deps);
     expositionRoutes(app, deps);
     serviceDiscoveryRoutes(app, deps);
     adminRoutes(app, deps);

@@ -11,6 +11,7 @@ import { openSampleWriter } from "../storage/copy.ts";
 import { isRefusal } from "../storage/errors.ts";
 import { saveTextFacts } from "../storage/facts.ts";
 import { saveInterfaces } from "../storage/interfaces.ts";
+import { discoveryOf, saveInventory } from "../storage/inventories.ts";
 import { routersForPolling } from "../storage/polling.ts";
 import { openPool, withTenant } from "../storage/pool.ts";
 import { ShapeRegistry } from "../storage/shapes.ts";
@@ -41,7 +42,7 @@ export async function startWorkerRole(
       openPool({ url: platform.databaseUrl, role, max, applicationName: "fairwalk worker", log }),
     );
   try {
-    const modulesOf = await moduleChooser(config);
+    const { modulesOf, probes } = await moduleChooser(config);
     const app = pool("fairwalk_app", APP_CONNECTIONS_MAX);
     const ingest = pool("fairwalk_ingest", 1);
     const state = pool("fairwalk_scheduler", 1);
@@ -92,13 +93,16 @@ export async function startWorkerRole(
           writer,
           pressures,
           modulesOf,
-          saveInventory: (tenantId, routerId, { interfaces, texts }, seenAtMs) =>
+          discoveryOf: (tenantId, routerId) =>
+            withTenant(app, tenantId, (client) => discoveryOf(client, routerId)),
+          saveInventory: (tenantId, routerId, { interfaces, texts, sections }, seenAtMs) =>
             withTenant(app, tenantId, async (client) => {
               const seenAt = new Date(seenAtMs);
               if (interfaces !== undefined) {
                 await saveInterfaces(client, routerId, interfaces, seenAt);
               }
               if (texts !== undefined) await saveTextFacts(client, routerId, texts, seenAt);
+              if (sections !== undefined) await saveInventory(client, routerId, sections, seenAt);
             }),
           heartbeat: ({ slots, ...beat }) =>
             heartbeat(state, { ...beat, version, free: Math.max(0, slots - beat.busy) }),
@@ -109,6 +113,7 @@ export async function startWorkerRole(
         },
         {
           ...config.worker,
+          probes,
           zones: config.servedZones,
         },
       ),
@@ -120,19 +125,32 @@ export async function startWorkerRole(
   }
 }
 
+interface ModuleChooser {
+  readonly modulesOf: (target: PollTarget) => readonly PlannedModule[] | undefined;
+  /** OIDs that profiles ask routers about. */
+  readonly probes: readonly string[];
+}
+
 /** Modules of a router by name, or by profile where it was registered without. */
-async function moduleChooser(
-  config: Config,
-): Promise<(target: PollTarget) => readonly PlannedModule[] | undefined> {
+async function moduleChooser(config: Config): Promise<ModuleChooser> {
   const modules = await loadModules(config.modulesDirectory);
   const profiles = await loadProfiles(config.profilesFile, modules);
   const planned = new Map<string, PlannedModule>(
     [...modules].map(([name, module]) => [name, { module, plan: collectionPlan(module) }]),
   );
-  return ({ router, sysObjectId }) => {
-    const names = router.modules ?? modulesFor(profiles, sysObjectId);
-    const chosen = names.flatMap((name) => planned.get(name) ?? []);
-    return chosen.length === names.length ? chosen : undefined;
+  // One list for each choice: what is asked is worked out once a list.
+  const choices = new Map<string, readonly PlannedModule[] | undefined>();
+  return {
+    probes: profiles.probes.map(({ oid }) => oid),
+    modulesOf: ({ router, discovery }) => {
+      const names = router.modules ?? modulesFor(profiles, discovery);
+      const key = names.join();
+      if (!choices.has(key)) {
+        const chosen = names.flatMap((name) => planned.get(name) ?? []);
+        choices.set(key, chosen.length === names.length ? chosen : undefined);
+      }
+      return choices.get(key);
+    },
   };
 }
 

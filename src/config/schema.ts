@@ -28,6 +28,8 @@ export const FILE_SCHEMA = section({
     requestRetries: count(2, 0, 10),
     tableRowsMax: count(100_000, 100, 10_000_000),
     eventLoopLagMsMax: count(200, 20, 10_000),
+    inventorySeconds: count(3_600, 1, 604_800),
+    discoverySeconds: count(900, 1, 604_800),
   }),
   writer: section({
     gatherMs: count(50, 0, 1_000),

@@ -26,6 +26,7 @@ import { metricText } from "./metric-values.ts";
 import type { Module } from "./module.ts";
 import { addFloats, addIntegers, blockOf, Draft, type Rows } from "./rectangle.ts";
 import { labelsOfRows } from "./row-labels.ts";
+import { TableNames } from "./table-names.ts";
 import { TableView, tableViews } from "./table-views.ts";
 
 export interface Assembled {
@@ -44,6 +45,13 @@ export class AssemblyMemory {
   readonly labels: MadeOfNames<readonly Labels[]>[] = [];
   readonly blocks: (RememberedBlock | undefined)[] = [];
   readonly interfaces = new MadeOfNames<readonly Interface[]>();
+  readonly #tableNames: TableNames[] = [];
+
+  /** What names the rows of the plan's table at `place`. */
+  tableNames(place: number): TableNames {
+    this.#tableNames[place] ??= new TableNames();
+    return this.#tableNames[place];
+  }
 }
 
 /**

@@ -49,8 +49,12 @@ export interface PlannedTable {
   readonly prefix: string;
   /** OIDs to walk side by side in the first pass: columns, each with the prefix. */
   readonly columns: readonly string[];
-  /** Those of `columns` that only name rows: they may be read less often than the others. */
-  readonly labelColumns: readonly string[];
+  /**
+   * Those of `columns` that only name rows and need not be read at each poll, and the others. Of IF-MIB's tables alone:
+   * no other says when its names changed.
+   */
+  readonly lastingColumns: readonly string[];
+  readonly valueColumns: readonly string[];
   readonly fallbacks: readonly Fallback[];
   /** Columns that names are made of, wherever they are used: while their bytes stay, so do the names. */
   readonly nameColumns: readonly string[];
@@ -208,6 +212,9 @@ class Groups {
   }
 
   finish(): { readonly tables: readonly PlannedTable[]; readonly rows: readonly PlannedRows[] } {
+    const { filters } = this.#module;
+    const decides = (column: string) =>
+      filters.some((filter) => filter.kind === "dynamic" && filter.oid === column);
     const walked = [...this.#walked.values()];
     const got = [...this.#got.values()];
     const sourcesOf = new Map<string, number[]>();
@@ -219,13 +226,17 @@ class Groups {
     return {
       tables: walked.map((group) => {
         const labelColumns = [...group.labels].filter((column) => !group.values.has(column));
+        const lasting = group.entry === IF_ENTRY ? labelColumns.filter((it) => !decides(it)) : [];
         const asked = (column: string) =>
           group.prefix === "" ? column : `${column}.${group.prefix}`;
         return {
           entry: group.entry,
           prefix: group.prefix,
           columns: [...group.values, ...labelColumns].map(asked),
-          labelColumns: labelColumns.map(asked),
+          lastingColumns: lasting.map(asked),
+          valueColumns: [...group.values, ...labelColumns]
+            .filter((column) => !lasting.includes(column))
+            .map(asked),
           fallbacks: group.fallbacks.map(({ column, whereMissing }) => ({
             column: asked(column),
             whereMissing: asked(whereMissing),

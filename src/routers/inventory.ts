@@ -237,3 +237,35 @@ export interface InterfaceCounters {
   readonly ifIndex: readonly number[];
   readonly columns: Readonly<Partial<Record<InterfaceCounter, readonly (string | null)[]>>>;
 }
+
+/** What the router says of changes to its tables, and what its interfaces are called: other values, another inventory. */
+export interface Signals {
+  /** Hundredths of a second; less than before = the router restarted. */
+  readonly sysUpTime?: number;
+  readonly ifNumber?: number;
+  readonly ifTableLastChange?: number;
+  /** Digest of the interfaces' numbers and names. */
+  readonly names?: string;
+}
+
+/**
+ * When a router's inventory was read and what it was like: kept beside it, so that any worker can go on where another
+ * one stopped.
+ */
+export interface Discovery {
+  /** When each section was read last, in milliseconds since the Unix epoch. */
+  readonly readAtMs: Readonly<Record<string, number>>;
+  readonly sysObjectID?: string;
+  readonly sysDescr?: string;
+  /** Of the OIDs that profiles ask about, those below which the router has something. */
+  readonly answering: readonly string[];
+  readonly signals: Signals;
+}
+
+/** A document as it was read. */
+export interface ReadDocument {
+  readonly section: InventorySection;
+  readonly document: InventoryDocuments[InventorySection];
+  /** A part is worth keeping only where nothing better is known. */
+  readonly isComplete: boolean;
+}

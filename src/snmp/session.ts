@@ -50,6 +50,14 @@ export interface Session {
   request(request: Request, beforeRetry?: () => void): Promise<Answer | Unanswered>;
   /** `request` without a promise, for walks that make many: calls `done` once, perhaps before it returns. */
   ask(request: Request, beforeRetry: (() => void) | undefined, done: Done): void;
+  /** Requests from now on wait and are repeated like this; without a key, as the session was opened. */
+  setPace(pace: Pace): void;
+}
+
+/** How long one datagram may go unanswered, and how often it is sent again. */
+export interface Pace {
+  readonly timeoutMs?: number | undefined;
+  readonly retries?: number | undefined;
 }
 
 type Done = (result: Answer | Unanswered) => void;
@@ -68,7 +76,8 @@ class RouterSession implements Session {
   readonly oids: OidCache;
   readonly clock: Clock;
   readonly #memories: Map<string, WalkMemory>;
-  readonly #conversation: Conversation | undefined;
+  readonly #limits: SessionLimits;
+  #conversation: Conversation | undefined;
   readonly #engine: UsmEngine | undefined;
   readonly #waiting: (() => void)[] = [];
   #inFlight = 0;
@@ -78,6 +87,7 @@ class RouterSession implements Session {
 
   constructor(transport: Transport, target: Target, limits: SessionLimits) {
     const { credential } = target;
+    this.#limits = limits;
     this.version = credential.version;
     this.oids = transport.oids;
     this.clock = transport.clock;
@@ -104,6 +114,22 @@ class RouterSession implements Session {
       this.#memories.clear();
     }
     this.#memories.set(columns.key, memory);
+  }
+
+  setPace({ timeoutMs, retries }: Pace): void {
+    const conversation = this.#conversation;
+    if (conversation === undefined) return;
+    const usual = this.#limits;
+    const isUsual = timeoutMs === undefined && retries === undefined;
+    if (isUsual && conversation.limits === usual) return;
+    const limits = isUsual
+      ? usual
+      : {
+          ...usual,
+          timeoutMs: timeoutMs ?? usual.timeoutMs,
+          retries: retries ?? usual.retries,
+        };
+    this.#conversation = { ...conversation, limits };
   }
 
   request(request: Request, beforeRetry?: () => void): Promise<Answer | Unanswered> {

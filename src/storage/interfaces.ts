@@ -1,17 +1,26 @@
+import { uuidv7 } from "../lib/uuid.ts";
+import { matchInterfaces } from "../routers/interface-identity.ts";
 import type { Interface, RouterId } from "../routers/router.ts";
 import { refusing } from "./errors.ts";
 import type { TenantClient } from "./pool.ts";
 import { storableText } from "./storable-text.ts";
 
-/** Interfaces of routers, as last read. */
+/** Interfaces of routers, as last read, and those that are gone for a while: a card may come back. */
+
+/** How long an interface that is no longer listed keeps its identity. */
+const REMOVED_KEPT_MS = 30 * 24 * 3_600_000;
+const HOUR_MS = 3_600_000;
 
 export interface StoredInterface extends Interface {
+  /** Its own: the same though the router gives it another ifIndex or name. */
+  readonly id: string;
   readonly firstSeenAt: Date;
   /** To the hour. */
   readonly lastSeenAt: Date;
 }
 
 interface InterfaceRow {
+  id: string;
   if_index: number;
   if_name: string | null;
   if_descr: string | null;
@@ -20,11 +29,20 @@ interface InterfaceRow {
   if_phys_address: string | null;
   first_seen_at: Date;
   last_seen_at: Date;
+  removed_at: Date | null;
 }
 
+interface KnownInterface extends StoredInterface {
+  readonly removedAt: Date | undefined;
+}
+
+const COLUMNS = `id, if_index, if_name, if_descr, if_alias, if_type, if_phys_address, first_seen_at,
+  last_seen_at, removed_at`;
+
 /**
- * Stores the interfaces a router listed in full: those it no longer lists are taken for removed. What has not changed is
- * written at most once an hour. Rejects with a StorageConflict `unknown_router` when the router is gone.
+ * Stores the interfaces a router listed in full: each keeps its identity and history, whatever its number is now, and
+ * those the router no longer lists are taken for removed. What has not changed is written at most once an hour. Rejects
+ * with a StorageConflict `unknown_router` when the router is gone.
  */
 export function saveInterfaces(
   client: TenantClient,
@@ -32,36 +50,80 @@ export function saveInterfaces(
   interfaces: readonly Interface[],
   seenAt: Date,
 ): Promise<void> {
-  const rows = interfaces.map((one) => ({
-    if_index: one.ifIndex,
-    if_name: textOrNull(one.ifName),
-    if_descr: textOrNull(one.ifDescr),
-    if_alias: textOrNull(one.ifAlias),
-    if_type: one.ifType ?? null,
-    if_phys_address: textOrNull(one.ifPhysAddress),
-  }));
   return refusing(`Cannot store the interfaces of router "${routerId}"`, async () => {
-    await client.query(
-      `insert into interfaces as i (tenant_id, router_id, if_index, if_name, if_descr, if_alias, if_type,
-         if_phys_address, first_seen_at, last_seen_at)
-       select distinct on (b.if_index) $1::uuid, $2::uuid, b.*, $4::timestamptz, $4::timestamptz
-       from jsonb_to_recordset($3) as b
-         (if_index integer, if_name text, if_descr text, if_alias text, if_type integer, if_phys_address text)
-       on conflict (tenant_id, router_id, if_index) do update set
-         if_name = excluded.if_name, if_descr = excluded.if_descr, if_alias = excluded.if_alias,
-         if_type = excluded.if_type, if_phys_address = excluded.if_phys_address,
-         last_seen_at = excluded.last_seen_at, removed_at = null
-       where i.removed_at is not null or i.last_seen_at < excluded.last_seen_at - interval '1 hour'
-         or (i.if_name, i.if_descr, i.if_alias, i.if_type, i.if_phys_address) is distinct from
-            (excluded.if_name, excluded.if_descr, excluded.if_alias, excluded.if_type, excluded.if_phys_address)`,
-      [client.tenantId, routerId, JSON.stringify(rows), seenAt],
+    const known = await knownInterfaces(client, routerId);
+    const listed = [...new Map(interfaces.map((one) => [one.ifIndex, storable(one)])).values()];
+    // Those still listed at the last reading first: one that went long ago must not stand in their way.
+    const present = known.filter(({ removedAt }) => removedAt === undefined);
+    const matches = matchInterfaces(present, listed);
+    const returned = matchInterfaces(
+      known.filter(({ removedAt }) => removedAt !== undefined),
+      listed.filter((_, place) => matches[place] === undefined),
     );
-    await client.query(
-      `update interfaces set removed_at = $4
-       where tenant_id = $1 and router_id = $2 and removed_at is null and if_index <> all ($3::integer[])`,
-      [client.tenantId, routerId, interfaces.map(({ ifIndex }) => ifIndex), seenAt],
-    );
+    const identities = withReturned(matches, returned);
+
+    const changed = listed.flatMap((one, place) => {
+      const before = identities[place];
+      if (before !== undefined && isWritten(before, one, seenAt)) return [];
+      const { id = uuidv7(seenAt.getTime()), firstSeenAt = seenAt } = before ?? {};
+      return { id, firstSeenAt, one };
+    });
+    const kept = new Set(identities.flatMap((identity) => identity?.id ?? []));
+    const gone = present.filter(({ id }) => !kept.has(id)).map(({ id }) => id);
+    await writeInterfaces(client, routerId, { changed, gone }, seenAt);
   });
+}
+
+async function writeInterfaces(
+  client: TenantClient,
+  routerId: RouterId,
+  {
+    changed,
+    gone,
+  }: {
+    readonly changed: readonly { id: string; firstSeenAt: Date; one: Interface }[];
+    readonly gone: readonly string[];
+  },
+  seenAt: Date,
+): Promise<void> {
+  if (gone.length > 0) {
+    await client.query(
+      `update interfaces set removed_at = $4 where tenant_id = $1 and router_id = $2 and id = any ($3::uuid[])`,
+      [client.tenantId, routerId, gone, seenAt],
+    );
+  }
+  if (gone.length > 0 || changed.length > 0) {
+    // Changed rows are written anew: two that swap their ifIndex would meet on the way in an update.
+    await client.query(
+      `delete from interfaces
+       where tenant_id = $1 and router_id = $2 and (id = any ($3::uuid[]) or removed_at < $4)`,
+      [
+        client.tenantId,
+        routerId,
+        changed.map(({ id }) => id),
+        new Date(seenAt.getTime() - REMOVED_KEPT_MS),
+      ],
+    );
+  }
+  if (changed.length === 0) return;
+  const rows = changed.map(({ id, firstSeenAt, one }) => ({
+    id,
+    if_index: one.ifIndex,
+    if_name: one.ifName ?? null,
+    if_descr: one.ifDescr ?? null,
+    if_alias: one.ifAlias ?? null,
+    if_type: one.ifType ?? null,
+    if_phys_address: one.ifPhysAddress ?? null,
+    first_seen_at: firstSeenAt,
+  }));
+  await client.query(
+    `insert into interfaces (tenant_id, router_id, id, if_index, if_name, if_descr, if_alias, if_type,
+       if_phys_address, first_seen_at, last_seen_at)
+     select $1::uuid, $2::uuid, b.*, $4::timestamptz
+     from jsonb_to_recordset($3) as b (id uuid, if_index integer, if_name text, if_descr text, if_alias text,
+       if_type integer, if_phys_address text, first_seen_at timestamptz)`,
+    [client.tenantId, routerId, JSON.stringify(rows), seenAt],
+  );
 }
 
 /** The interfaces the router listed last, by ifIndex. */
@@ -70,11 +132,28 @@ export async function listInterfaces(
   routerId: RouterId,
 ): Promise<StoredInterface[]> {
   const { rows } = await client.query<InterfaceRow>(
-    `select if_index, if_name, if_descr, if_alias, if_type, if_phys_address, first_seen_at, last_seen_at
-     from interfaces where tenant_id = $1 and router_id = $2 and removed_at is null order by if_index`,
+    `select ${COLUMNS} from interfaces
+     where tenant_id = $1 and router_id = $2 and removed_at is null order by if_index`,
     [client.tenantId, routerId],
   );
-  return rows.map((row) => ({
+  return rows.map(storedInterface);
+}
+
+async function knownInterfaces(
+  client: TenantClient,
+  routerId: RouterId,
+): Promise<KnownInterface[]> {
+  const { rows } = await client.query<InterfaceRow>(
+    `select ${COLUMNS} from interfaces
+     where tenant_id = $1 and router_id = $2 order by removed_at desc, if_index for update`,
+    [client.tenantId, routerId],
+  );
+  return rows.map((row) => ({ ...storedInterface(row), removedAt: row.removed_at ?? undefined }));
+}
+
+function storedInterface(row: InterfaceRow): StoredInterface {
+  return {
+    id: row.id,
     ifIndex: row.if_index,
     ...(row.if_name === null ? {} : { ifName: row.if_name }),
     ...(row.if_descr === null ? {} : { ifDescr: row.if_descr }),
@@ -83,9 +162,32 @@ export async function listInterfaces(
     ...(row.if_phys_address === null ? {} : { ifPhysAddress: row.if_phys_address }),
     firstSeenAt: row.first_seen_at,
     lastSeenAt: row.last_seen_at,
-  }));
+  };
 }
 
-function textOrNull(text: string | undefined): string | null {
-  return text === undefined ? null : storableText(text);
+/** Puts the identities of interfaces that came back where none was found. */
+function withReturned<T>(
+  matches: readonly (T | undefined)[],
+  returned: readonly (T | undefined)[],
+): (T | undefined)[] {
+  let at = 0;
+  return matches.map((match) => match ?? returned[at++]);
+}
+
+const FACTS = ["ifIndex", "ifName", "ifDescr", "ifAlias", "ifType", "ifPhysAddress"] as const;
+
+function isWritten(before: KnownInterface, now: Interface, seenAt: Date): boolean {
+  return (
+    before.removedAt === undefined &&
+    seenAt.getTime() - before.lastSeenAt.getTime() <= HOUR_MS &&
+    FACTS.every((fact) => before[fact] === now[fact])
+  );
+}
+
+function storable(one: Interface): Interface {
+  const texts = (["ifName", "ifDescr", "ifAlias", "ifPhysAddress"] as const).flatMap((key) => {
+    const text = one[key];
+    return text === undefined ? [] : [[key, storableText(text)] as const];
+  });
+  return { ...one, ...Object.fromEntries(texts) };
 }

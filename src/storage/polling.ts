@@ -1,3 +1,4 @@
+import type { Discovery } from "../routers/inventory.ts";
 import type { Router, RouterId, SnmpCredential } from "../routers/router.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import { unsealCredential } from "./credentials.ts";
@@ -10,8 +11,8 @@ import { tenantDataKey } from "./tenant-keys.ts";
 export interface PollableRouter {
   readonly router: Router;
   readonly credential: SnmpCredential;
-  /** As last read from the router, dotted; undefined before it said. */
-  readonly sysObjectId: string | undefined;
+  /** How its inventory was read last; undefined before that. */
+  readonly discovery: Discovery | undefined;
 }
 
 /**
@@ -26,12 +27,11 @@ export function routersForPolling(
 ): Promise<Map<RouterId, PollableRouter>> {
   return withTenant(pool, tenantId, async (client) => {
     const { rows } = await client.query<
-      RouterRow & { sealed: Buffer; sys_object_id: string | null }
+      RouterRow & { sealed: Buffer; discovery: Discovery | null }
     >(
       `select ${ROUTER_COLUMNS}, c.sealed,
-         (select f.value from text_facts f
-          where f.tenant_id = $1 and f.router_id = r.id and f.metric = 'sysObjectID'
-          order by f.seen_at desc limit 1) as sys_object_id
+         (select i.document from inventories i
+          where i.tenant_id = $1 and i.router_id = r.id and i.section = 'discovery') as discovery
        from routers r
        join credentials c on c.tenant_id = r.tenant_id and c.id = r.credential_id
        join tenants t on t.id = r.tenant_id
@@ -46,7 +46,7 @@ export function routersForPolling(
         {
           router: routerOf(row),
           credential: unsealCredential(dataKey, tenantId, row.credential_id, row.sealed),
-          sysObjectId: row.sys_object_id ?? undefined,
+          discovery: row.discovery ?? undefined,
         },
       ]),
     );

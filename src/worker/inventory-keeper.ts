@@ -1,22 +1,34 @@
 import { createHash } from "node:crypto";
 import type { Log } from "../lib/log.ts";
 import { LruCache } from "../lib/lru-cache.ts";
+import type { Discovery, ReadDocument } from "../routers/inventory.ts";
 import type { Interface, RouterId } from "../routers/router.ts";
 import type { TextFact } from "../routers/samples.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 
 /**
- * Writes what routers say of themselves in words (interfaces, sysDescr, …) when it differs from what was written last:
- * words change once a month, polls come once a minute.
+ * Writes what routers say of themselves in words (sysDescr, …) when it differs from what was written last, because words
+ * change once a month and polls come once a minute; and their inventory whenever it was read.
  */
 
 /** Routers whose last written inventory is remembered, 64 bytes each; a forgotten one is written again. */
 const DIGESTS_KEPT_MAX = 200_000;
 
+/** What is written together; what is absent stays as it is. */
+export interface InventoryToSave {
+  readonly texts?: readonly TextFact[];
+  /** All interfaces of the router. */
+  readonly interfaces?: readonly Interface[];
+  readonly sections?: {
+    readonly documents: readonly ReadDocument[];
+    readonly discovery: Discovery;
+  };
+}
+
 export type SaveInventory = (
   tenantId: TenantId,
   routerId: RouterId,
-  inventory: { readonly interfaces?: readonly Interface[]; readonly texts?: readonly TextFact[] },
+  inventory: InventoryToSave,
   seenAtMs: number,
 ) => Promise<void>;
 
@@ -32,45 +44,39 @@ export class InventoryKeeper {
     this.#log = log;
   }
 
-  /** Never rejects: what could not be written is written after the router's next poll. */
+  /** Never rejects: false when it could not be written, and then it is written after the router's next poll. */
   async keep(
     tenantId: TenantId,
     routerId: RouterId,
-    read: {
-      readonly interfaces: readonly Interface[] | undefined;
-      readonly texts: readonly TextFact[];
-    },
+    read: InventoryToSave & { readonly texts: readonly TextFact[] },
     seenAtMs: number,
-  ): Promise<void> {
-    const interfaces = this.#changed(`${routerId}/interfaces`, read.interfaces);
-    const texts =
-      read.texts.length > 0 ? this.#changed(`${routerId}/texts`, read.texts) : undefined;
-    if (interfaces === undefined && texts === undefined) return;
+  ): Promise<boolean> {
+    const { texts, ...inventory } = read;
+    const changed = texts.length > 0 ? this.#changed(`${routerId}/texts`, texts) : undefined;
+    if (changed === undefined && Object.keys(inventory).length === 0) return true;
     try {
       await this.#save(
         tenantId,
         routerId,
-        {
-          ...(interfaces === undefined ? {} : { interfaces: interfaces.value }),
-          ...(texts === undefined ? {} : { texts: texts.value }),
-        },
+        { ...inventory, ...(changed === undefined ? {} : { texts: changed.value }) },
         seenAtMs,
       );
-      for (const part of [interfaces, texts]) {
-        if (part === undefined) continue;
-        this.#written.set(part.key, part.digest);
-        this.#seen.add(part.value);
-      }
     } catch (error) {
       this.#log.warn(
         { tenant: tenantId, router: routerId, error: (error as Error).message },
         "inventory not written, trying again after the next poll",
       );
+      return false;
     }
+    if (changed !== undefined) {
+      this.#written.set(changed.key, changed.digest);
+      this.#seen.add(changed.value);
+    }
+    return true;
   }
 
-  #changed<T extends object>(key: string, value: T | undefined) {
-    if (value === undefined || this.#seen.has(value)) return undefined;
+  #changed<T extends object>(key: string, value: T) {
+    if (this.#seen.has(value)) return undefined;
     const digest = createHash("sha1").update(JSON.stringify(value)).digest("base64");
     return this.#written.get(key) === digest ? undefined : { key, digest, value };
   }

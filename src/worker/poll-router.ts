@@ -1,8 +1,11 @@
 import { type Assembled, type AssemblyMemory, assemble } from "../modules/assemble.ts";
-import type { CollectionPlan } from "../modules/collection-plan.ts";
+import type { CollectionPlan, PlannedTable } from "../modules/collection-plan.ts";
 import { type FetchedTable, joinTables } from "../modules/fetched-table.ts";
 import type { Module } from "../modules/module.ts";
+import { onlyColumns, type TableNames } from "../modules/table-names.ts";
 import { neededFallbacks } from "../modules/table-views.ts";
+import { numberAt } from "../modules/value-text.ts";
+import type { Signals } from "../routers/inventory.ts";
 import type { Interface, PollOutcome } from "../routers/router.ts";
 import type { ModuleReport, SampleBlock, TextFact } from "../routers/samples.ts";
 import type { Session } from "../snmp/session.ts";
@@ -10,6 +13,13 @@ import { type FetchOutcome, getScalars, walkColumns } from "../snmp/walk.ts";
 
 /** sysUpTime.0 (RFC 3418): every agent has it, and it fits any packet: the whole of a probe. */
 const PROBE_OID = "1.3.6.1.2.1.1.3.0";
+
+/** What tells that names may have changed. It rides in the packet that asks for the other scalars. */
+const SIGNALS = {
+  sysUpTime: PROBE_OID,
+  ifNumber: "1.3.6.1.2.1.2.1.0",
+  ifTableLastChange: "1.3.6.1.2.1.31.1.5.0",
+} as const;
 
 /** A module and how to collect it, worked out once when the modules are loaded. */
 export interface PlannedModule {
@@ -25,6 +35,7 @@ export interface PolledRouter {
   readonly texts: readonly TextFact[];
   /** Undefined when no module that lists interfaces was read to its end: then nothing is known about missing ones. */
   readonly interfaces: readonly Interface[] | undefined;
+  readonly signals: Signals;
 }
 
 /** One small GET to a router that has been silent. */
@@ -44,36 +55,35 @@ export async function pollRouter(
   limits: WalkLimits,
   memoryOf: (module: Module) => AssemblyMemory,
 ): Promise<PolledRouter> {
-  const scalarOids = [...new Set(modules.flatMap(({ plan }) => plan.scalars))];
-  const scalars = await getScalars(session, scalarOids.length > 0 ? scalarOids : [PROBE_OID]);
+  session.setPace({});
+  const scalars = await getScalars(session, scalarsOf(modules));
   if (scalars.outcome !== "answered" && scalars.outcome !== "partial") {
     return { ...NOTHING, outcome: scalars.outcome, modules: unread(modules, scalars, session) };
   }
 
+  const signals = signalsIn(scalars.table);
   const reports: ModuleReport[] = [];
   const assembled: Assembled[] = [];
   let interfaces: readonly Interface[] | undefined;
   for (const { module, plan } of modules) {
     const before = { ...session.stats };
-    const walked = await walkTables(session, plan, limits);
-    const read = assemble(
-      module,
-      plan,
-      { scalars: scalars.table, tables: walked.tables },
-      memoryOf(module),
-    );
+    const memory = memoryOf(module);
+    const walked = await walkTables(session, { module, plan }, limits, memory, signals);
+    const read = assemble(module, plan, { scalars: scalars.table, tables: walked.tables }, memory);
     assembled.push(read);
     // Only a table read to its end tells that an interface is gone.
     if (walked.outcome === "answered" && read.interfaces.length > 0) {
       interfaces ??= read.interfaces;
     }
+    const cut = scalars.outcome === "partial" && lacksScalars(plan, scalars.table);
+    const reason = walked.reason ?? (cut ? scalars.reason : undefined);
     reports.push({
       module: module.name,
-      outcome: walked.outcome,
+      outcome: cut && walked.outcome === "answered" ? "partial" : walked.outcome,
       requests: session.stats.requests - before.requests,
       retries: session.stats.retries - before.retries,
       rows: walked.tables.reduce((rows, table) => rows + table.instances.length, 0),
-      ...(walked.reason === undefined ? {} : { reason: walked.reason }),
+      ...(reason === undefined ? {} : { reason }),
     });
   }
 
@@ -83,7 +93,35 @@ export async function pollRouter(
     blocks: assembled.flatMap(({ blocks }) => blocks),
     texts: assembled.flatMap(({ texts }) => texts),
     interfaces,
+    signals,
   };
+}
+
+const scalarLists = new WeakMap<readonly PlannedModule[], readonly string[]>();
+
+/** The scalars of all modules, each once: the same array for the same modules, so that it is encoded once. */
+function scalarsOf(modules: readonly PlannedModule[]): readonly string[] {
+  let oids = scalarLists.get(modules);
+  if (oids === undefined) {
+    const asked = modules.flatMap(({ plan }) => plan.scalars);
+    oids = [...new Set([...Object.values(SIGNALS), ...asked])];
+    scalarLists.set(modules, oids);
+  }
+  return oids;
+}
+
+function lacksScalars({ scalars }: CollectionPlan, fetched: FetchedTable): boolean {
+  return scalars.some((oid) => (fetched.columns.get(oid)?.tags[0] ?? 0) === 0);
+}
+
+function signalsIn(scalars: FetchedTable): Signals {
+  return Object.fromEntries(
+    Object.entries(SIGNALS).flatMap(([name, oid]) => {
+      const column = scalars.columns.get(oid);
+      const value = column === undefined ? undefined : numberAt(column, 0);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
 
 export interface WalkLimits {
@@ -100,32 +138,73 @@ interface WalkedTables {
 /** Walks a module's tables one after the other, each with its second pass where rows lack a metric that has a fallback. */
 async function walkTables(
   session: Session,
-  plan: CollectionPlan,
+  { module, plan }: PlannedModule,
   limits: WalkLimits,
+  memory: AssemblyMemory,
+  signals: Signals,
 ): Promise<WalkedTables> {
-  const tables: FetchedTable[] = [];
   const failures: { outcome: FetchOutcome; reason: string | undefined }[] = [];
+  const repetitions = module.maxRepetitions > 0 ? module.maxRepetitions : undefined;
   let rowsRead = 0;
   const walk = async (columns: readonly string[]): Promise<FetchedTable> => {
     const { table, outcome, reason } = await walkColumns(session, columns, {
       rowsMax: limits.tableRowsMax,
+      ...(repetitions === undefined ? {} : { repetitions }),
     });
     if (outcome !== "answered") failures.push({ outcome, reason });
     rowsRead += table.instances.length;
     return table;
   };
-  for (const planned of plan.tables) {
-    const first = await walk(planned.columns);
+  session.setPace({ timeoutMs: module.timeoutMs, retries: module.retries });
+  const tables: FetchedTable[] = [];
+  for (const [place, planned] of plan.tables.entries()) {
+    const names = memory.tableNames(place);
+    const read = () => failures.length;
+    const first = await walkNamed(planned, { walk, failures: read }, names, {
+      signals,
+      nowMs: session.clock.now(),
+    });
     const missing = neededFallbacks(planned, first);
     tables.push(missing.length === 0 ? first : joinTables(first, await walk(missing)));
   }
+  session.setPace({});
   const [failure] = failures;
   if (failure === undefined) return { tables, outcome: "answered", reason: undefined };
   const outcome = rowsRead > 0 ? "partial" : failure.outcome;
   return { tables, outcome, reason: failure.reason };
 }
 
-const NOTHING = { blocks: [], texts: [], interfaces: undefined };
+/**
+ * The first pass over a table. Columns that only name its rows are walked when the router says that something changed,
+ * when rows came, and once in a while; else what they said before stands. A walk that failed is remembered by nobody.
+ */
+async function walkNamed(
+  planned: PlannedTable,
+  walker: {
+    readonly walk: (columns: readonly string[]) => Promise<FetchedTable>;
+    readonly failures: () => number;
+  },
+  names: TableNames,
+  now: { readonly signals: Signals; readonly nowMs: number },
+): Promise<FetchedTable> {
+  const failuresBefore = walker.failures();
+  if (planned.lastingColumns.length === 0) return walker.walk(planned.columns);
+  if (names.areFresh(now)) {
+    const values = await walker.walk(planned.valueColumns);
+    const named = names.joined(values);
+    if (named !== undefined) return named;
+    const lasting = await walker.walk(planned.lastingColumns);
+    if (walker.failures() === failuresBefore) names.remember(lasting, now);
+    return joinTables(values, lasting);
+  }
+  const whole = await walker.walk(planned.columns);
+  if (walker.failures() === failuresBefore) {
+    names.remember(onlyColumns(whole, planned.lastingColumns), now);
+  }
+  return whole;
+}
+
+const NOTHING = { blocks: [], texts: [], interfaces: undefined, signals: {} };
 
 /** The modules of a router that did not answer the first request: none was read, all for the same reason. */
 function unread(

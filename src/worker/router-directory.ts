@@ -1,4 +1,5 @@
 import { LruCache } from "../lib/lru-cache.ts";
+import type { Discovery } from "../routers/inventory.ts";
 import type { Router, RouterId, SnmpCredential } from "../routers/router.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 
@@ -10,8 +11,8 @@ import type { TenantId } from "../tenants/tenant.ts";
 export interface PollTarget {
   readonly router: Router;
   readonly credential: SnmpCredential;
-  /** As last read from the router; undefined before its first poll. */
-  readonly sysObjectId: string | undefined;
+  /** How its inventory was read last, as far as is known here; undefined before that. */
+  readonly discovery: Discovery | undefined;
 }
 
 /** Targets kept in memory; about 2 kB each. More routers than this in one worker's zones cost a query each poll. */
@@ -61,12 +62,10 @@ export class RouterDirectory {
     });
   }
 
-  /** Notes what a poll learnt, so that the next one chooses the right profile. */
-  learn(routerId: RouterId, sysObjectId: string): void {
+  /** Notes what a poll learnt, so that the next one chooses the right profile and reads no more than is due. */
+  learn(routerId: RouterId, discovery: Discovery): void {
     const known = this.#targets.get(routerId);
-    if (known !== undefined && known.sysObjectId !== sysObjectId) {
-      this.#targets.set(routerId, { ...known, sysObjectId });
-    }
+    if (known !== undefined) this.#targets.set(routerId, { ...known, discovery });
   }
 
   /** Something of the tenant changed: its routers are read again at their next poll. */

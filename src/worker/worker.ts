@@ -13,14 +13,20 @@ import {
   type PollWorker,
   startPollWorker,
 } from "../queue/poll-worker.ts";
-import type { Interface, PollOutcome, RouterId } from "../routers/router.ts";
-import type { PollRecord, TextFact } from "../routers/samples.ts";
+import type { Discovery } from "../routers/inventory.ts";
+import type { PollOutcome, Router, RouterId } from "../routers/router.ts";
+import type { ModuleReport, PollRecord } from "../routers/samples.ts";
 import { openSession, type Session } from "../snmp/session.ts";
 import type { Transport } from "../snmp/transport.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import { InventoryKeeper } from "./inventory-keeper.ts";
-import { type PlannedModule, type PolledRouter, pollRouter, probeRouter } from "./poll-router.ts";
+import { InventoryKeeper, type InventoryToSave, type SaveInventory } from "./inventory-keeper.ts";
+import {
+  InventoryReader,
+  type InventoryReaderOptions,
+  type InventoryReading,
+} from "./inventory-reader.ts";
+import { type PlannedModule, pollRouter, probeRouter } from "./poll-router.ts";
 import { offeredSlots, type Pressure } from "./pressure.ts";
 import type { PollTarget, RouterDirectory } from "./router-directory.ts";
 
@@ -59,12 +65,9 @@ export interface WorkerDependencies {
   readonly pressures: readonly Pressure[];
   /** The modules a router is polled with; a name that is not loaded gives undefined and the poll is `misconfigured`. */
   readonly modulesOf: (target: PollTarget) => readonly PlannedModule[] | undefined;
-  readonly saveInventory: (
-    tenantId: TenantId,
-    routerId: RouterId,
-    inventory: { readonly interfaces?: readonly Interface[]; readonly texts?: readonly TextFact[] },
-    seenAtMs: number,
-  ) => Promise<void>;
+  readonly saveInventory: SaveInventory;
+  /** How a router's inventory was read last, by any worker. */
+  readonly discoveryOf: (tenantId: TenantId, routerId: RouterId) => Promise<Discovery | undefined>;
   readonly heartbeat: (beat: Heartbeat) => Promise<{ readonly desiredConcurrency: number | null }>;
   readonly removeWorker: (workerId: string) => Promise<void>;
   readonly metrics: Metrics;
@@ -72,14 +75,13 @@ export interface WorkerDependencies {
   readonly log: Log;
 }
 
-export interface WorkerOptions {
+export interface WorkerOptions extends InventoryReaderOptions {
   /** Keys of the zones to serve. The slots are divided evenly among them. */
   readonly zones: readonly string[];
   readonly concurrency: number;
   readonly pollDeadlineMsMax: number;
   readonly requestTimeoutMs: number;
   readonly requestRetries: number;
-  readonly tableRowsMax: number;
 }
 
 export interface RunningWorker {
@@ -247,6 +249,7 @@ function createPoll(
   const { clock, directory, metrics, transport, writer } = dependencies;
   const memories = new LruCache<RouterId, Map<string, AssemblyMemory>>(MEMORIES_KEPT_MAX);
   const inventory = new InventoryKeeper(dependencies.saveInventory, dependencies.log);
+  const reader = new InventoryReader(dependencies.discoveryOf, options, dependencies.log);
 
   return async (job, lease) => {
     const startedAtMs = clock.now();
@@ -261,23 +264,56 @@ function createPoll(
     const modules = dependencies.modulesOf(target);
     if (modules === undefined) return ended("misconfigured");
 
-    const session = sessionFor(transport, target, lease, startedAtMs, options);
+    const deadlineMs = startedAtMs + pollMsMax(target.router, options);
+    const session = sessionFor(transport, target, lease, deadlineMs, options);
     const polled =
       job.kind === "probe"
         ? await probeRouter(session)
         : await pollRouter(session, modules, options, memoryOf(memories, job.routerId));
+    const reading =
+      job.kind === "probe"
+        ? undefined
+        : await reader.read(
+            session,
+            { tenantId: job.tenantId, id: job.routerId, discovery: target.discovery },
+            polled,
+            deadlineMs,
+          );
     const completion = ended(polled.outcome);
     if (!lease.isHeld()) throw new LeaseLostError(job.routerId);
 
+    const report = reading?.read?.report;
     await writer.add({
-      poll: recordOf(job, polled, completion, session),
+      poll: recordOf(
+        job,
+        report === undefined ? polled.modules : [...polled.modules, report],
+        completion,
+        session,
+      ),
       blocks: polled.blocks,
     });
-    await inventory.keep(job.tenantId, job.routerId, polled, startedAtMs);
-    const sysObjectId = polled.texts.find(({ metric }) => metric === "sysObjectID")?.value;
-    if (sysObjectId !== undefined) directory.learn(job.routerId, sysObjectId);
+    const isKept = await inventory.keep(
+      job.tenantId,
+      job.routerId,
+      { texts: polled.texts, ...(reading && toSave(reading)) },
+      startedAtMs,
+    );
+    if (reading !== undefined && isKept) directory.learn(job.routerId, reading.discovery);
     metrics.pollDuration.observe(completion.costMs / 1_000);
     return completion;
+  };
+}
+
+function pollMsMax({ intervalSeconds }: Router, options: WorkerOptions): number {
+  return Math.min(intervalSeconds * 1_000 * DEADLINE_SHARE_OF_INTERVAL, options.pollDeadlineMsMax);
+}
+
+function toSave({ discovery, read }: InventoryReading): Omit<InventoryToSave, "texts"> {
+  if (read === undefined) return {};
+  const { documents, interfaces } = read;
+  return {
+    ...(interfaces === undefined ? {} : { interfaces }),
+    sections: { documents, discovery },
   };
 }
 
@@ -285,14 +321,10 @@ function sessionFor(
   transport: Transport,
   target: PollTarget,
   lease: Lease,
-  startedAtMs: number,
+  deadlineMs: number,
   options: WorkerOptions,
 ): Session {
   const { router, credential } = target;
-  const pollMsMax = Math.min(
-    router.intervalSeconds * 1_000 * DEADLINE_SHARE_OF_INTERVAL,
-    options.pollDeadlineMsMax,
-  );
   return openSession(
     transport,
     {
@@ -303,7 +335,7 @@ function sessionFor(
       usmKey: `${router.tenantId}/${router.zone}/${router.address}/${router.port}`,
     },
     {
-      deadlineMs: startedAtMs + pollMsMax,
+      deadlineMs,
       timeoutMs: options.requestTimeoutMs,
       retries: options.requestRetries,
       mayStillSend: () => lease.isHeld(),
@@ -333,7 +365,7 @@ function memoryOf(
 
 function recordOf(
   job: PollJob,
-  polled: PolledRouter,
+  modules: readonly ModuleReport[],
   completion: PollCompletion,
   session: Session,
 ): PollRecord {
@@ -349,6 +381,6 @@ function recordOf(
     requests: session.stats.requests,
     retries: session.stats.retries,
     bytesIn: session.stats.bytesIn,
-    modules: polled.modules,
+    modules,
   };
 }

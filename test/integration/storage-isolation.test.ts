@@ -7,6 +7,7 @@ import { openSampleWriter } from "../../src/storage/copy.ts";
 import { sqlStateOf } from "../../src/storage/errors.ts";
 import { saveTextFacts } from "../../src/storage/facts.ts";
 import { saveInterfaces } from "../../src/storage/interfaces.ts";
+import { saveInventory } from "../../src/storage/inventories.ts";
 import { isolationFindings } from "../../src/storage/isolation.ts";
 import { openPool, type Pool, withTenant, withTransaction } from "../../src/storage/pool.ts";
 import {
@@ -58,6 +59,8 @@ async function fill(tenant: Tenant): Promise<void> {
     await saveInterfaces(client, router.id, [{ ifIndex: 1 }], now);
     const fact = { module: "system", metric: "sysName", instance: "", labels: {}, value: "r" };
     await saveTextFacts(client, router.id, [fact], now);
+    const discovery = { readAtMs: {}, answering: [], signals: {} };
+    await saveInventory(client, router.id, { documents: [], discovery }, now);
   });
   const atMs = now.getTime();
   const result: PollResult = {

@@ -3,6 +3,12 @@ import type { RouterId } from "../../src/routers/router.ts";
 import { followChanges } from "../../src/storage/change-feed.ts";
 import { saveTextFacts, textFacts } from "../../src/storage/facts.ts";
 import { listInterfaces, saveInterfaces } from "../../src/storage/interfaces.ts";
+import {
+  discoveryOf,
+  inventoryOf,
+  inventorySections,
+  saveInventory,
+} from "../../src/storage/inventories.ts";
 import { standForLeadership } from "../../src/storage/leadership.ts";
 import { dropExpiredPartitions, makePartitionsAhead } from "../../src/storage/partitions.ts";
 import { routersForPolling } from "../../src/storage/polling.ts";
@@ -348,6 +354,7 @@ describe("inventory", () => {
     expect(await inTenant((client) => listInterfaces(client, id))).toEqual([
       {
         ...eth1,
+        id: expect.any(String),
         ifName: "renamed",
         ifAlias: "up\ufffdlink",
         firstSeenAt: at(0),
@@ -356,7 +363,7 @@ describe("inventory", () => {
     ]);
     await save(2, { ifIndex: 2 });
     expect(await inTenant((client) => listInterfaces(client, id))).toEqual([
-      { ifIndex: 2, firstSeenAt: at(0), lastSeenAt: at(2) },
+      { id: expect.any(String), ifIndex: 2, firstSeenAt: at(0), lastSeenAt: at(2) },
     ]);
   });
 
@@ -384,8 +391,6 @@ describe("inventory", () => {
       ["sysName", "t\ufffdwo"],
       ["sysObjectID", oid.value],
     ]);
-    const pollable = await routersForPolling(storage.app, storage.masterKey, alpha.id, [id]);
-    expect(pollable.get(id)?.sysObjectId).toBe(oid.value);
   });
 
   it("is not written again while nothing changes, but for once an hour", async () => {
@@ -407,6 +412,53 @@ describe("inventory", () => {
     await save(2);
     expect(await rowVersions("interfaces", id)).not.toEqual(before[0]);
     expect(await rowVersions("text_facts", id)).not.toEqual(before[1]);
+  });
+
+  it("keeps an interface itself when the router numbers it anew, and swaps numbers with another", async () => {
+    const { id } = await storage.newRouter(alpha);
+    const list = () => inTenant((client) => listInterfaces(client, id));
+    const save = (hours: number, ...interfaces: Parameters<typeof saveInterfaces>[2][number][]) =>
+      inTenant((client) => saveInterfaces(client, id, interfaces, at(hours)));
+    await save(0, { ifIndex: 1, ifName: "eth1" }, { ifIndex: 2, ifName: "eth2" });
+    const [eth1, eth2] = await list();
+
+    await save(1, { ifIndex: 2, ifName: "eth1" }, { ifIndex: 1, ifName: "eth2" });
+
+    expect((await list()).map((one) => [one.ifIndex, one.ifName, one.id])).toEqual([
+      [1, "eth2", eth2?.id],
+      [2, "eth1", eth1?.id],
+    ]);
+  });
+
+  it("holds a section's last document, and never a part in the place of a whole", async () => {
+    const { id } = await storage.newRouter(alpha);
+    const save = (hours: number, sysName: string, isComplete: boolean) =>
+      inTenant((client) =>
+        saveInventory(
+          client,
+          id,
+          {
+            documents: [{ section: "system", document: { sysName }, isComplete }],
+            discovery: { readAtMs: { system: hours }, answering: ["1.3.6"], signals: {} },
+          },
+          at(hours),
+        ),
+      );
+
+    await save(0, "o\0ne", false);
+    await save(1, "two", true);
+    await save(2, "tw", false);
+
+    expect(await inTenant((client) => inventoryOf(client, id))).toEqual({
+      documents: { system: { sysName: "two" } },
+      readAt: { system: at(1) },
+    });
+    const discovery = { readAtMs: { system: 2 }, answering: ["1.3.6"], signals: {} };
+    expect(await inTenant((client) => discoveryOf(client, id))).toEqual(discovery);
+    const pollable = await routersForPolling(storage.app, storage.masterKey, alpha.id, [id]);
+    expect(pollable.get(id)?.discovery).toEqual(discovery);
+    const systems = await inTenant((client) => inventorySections(client, "system"));
+    expect(systems.get(id)).toEqual({ document: { sysName: "two" }, readAt: at(1) });
   });
 
   it("of a router that is gone is refused", async () => {

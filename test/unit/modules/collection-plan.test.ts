@@ -22,7 +22,7 @@ test("ifTable and ifXTable are one walk, names included, and 32-bit counters are
   expect(plan.tables).toHaveLength(1);
   expect(plan.tables[0]?.columns).toContain(`${IF}.8`);
   expect(plan.tables[0]?.columns).toContain(`${IFX}.6`);
-  expect(plan.tables[0]?.labelColumns).toEqual([`${IFX}.18`, `${IF}.2`, `${IFX}.1`]);
+  expect(plan.tables[0]?.lastingColumns).toEqual([`${IFX}.18`, `${IF}.2`, `${IFX}.1`]);
   expect(plan.tables[0]?.fallbacks).toContainEqual({
     column: `${IF}.10`,
     whereMissing: `${IFX}.6`,

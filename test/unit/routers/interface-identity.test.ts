@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { matchInterfaces } from "../../../src/routers/interface-identity.ts";
 
-const uplink = { ifIndex: 1, ifName: "Gi0/1", ifAlias: "uplink", ifPhysAddress: "02:00:00:00:00:01" };
-const access = { ifIndex: 2, ifName: "Gi0/2", ifAlias: "access", ifPhysAddress: "02:00:00:00:00:02" };
+const uplink = {
+  ifIndex: 1,
+  ifName: "Gi0/1",
+  ifAlias: "uplink",
+  ifPhysAddress: "02:00:00:00:00:01",
+};
+const access = {
+  ifIndex: 2,
+  ifName: "Gi0/2",
+  ifAlias: "access",
+  ifPhysAddress: "02:00:00:00:00:02",
+};
 
 describe("interfaces a router lists again", () => {
   it("are those of the same name, though the router numbered them anew", () => {

@@ -89,6 +89,7 @@ export function fakeSession(mib: Mib, options: FakeAgentOptions = {}): FakeSessi
     remember: ({ key }, memory) => {
       memories.set(key, memory);
     },
+    setPace() {},
     async request(request) {
       await Promise.resolve();
       stats.requests++;

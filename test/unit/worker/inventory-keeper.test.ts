@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Interface, RouterId } from "../../../src/routers/router.ts";
+import type { RouterId } from "../../../src/routers/router.ts";
 import type { TextFact } from "../../../src/routers/samples.ts";
 import type { TenantId } from "../../../src/tenants/tenant.ts";
-import { InventoryKeeper } from "../../../src/worker/inventory-keeper.ts";
+import { InventoryKeeper, type InventoryToSave } from "../../../src/worker/inventory-keeper.ts";
 
 const silentLog = { debug() {}, info() {}, warn() {}, error() {} } as never;
 const tenant = "t" as TenantId;
@@ -17,7 +17,7 @@ const factOf = (value: string): TextFact => ({
 });
 
 function openKeeper(fails: () => boolean = () => false) {
-  const saved: { interfaces?: readonly Interface[]; texts?: readonly TextFact[] }[] = [];
+  const saved: InventoryToSave[] = [];
   const keeper = new InventoryKeeper(async (_tenant, _router, inventory) => {
     if (fails()) throw new Error("no database");
     saved.push(inventory);
@@ -32,33 +32,36 @@ describe("the inventory keeper", () => {
   it("writes what a router says once, and again when it says something else", async () => {
     const { saved, keep } = openKeeper();
 
-    await keep({ interfaces: [{ ifIndex: 1, ifName: "ge-0/0/0" }], texts: [factOf("core-a")] });
-    await keep({ interfaces: [{ ifIndex: 1, ifName: "ge-0/0/0" }], texts: [factOf("core-a")] });
-    await keep({ interfaces: [{ ifIndex: 1, ifName: "ge-0/0/0" }], texts: [factOf("core-b")] });
+    await keep({ texts: [factOf("core-a")] });
+    await keep({ texts: [factOf("core-a")] });
+    await keep({ texts: [factOf("core-b")] });
 
-    expect(saved).toEqual([
-      { interfaces: [{ ifIndex: 1, ifName: "ge-0/0/0" }], texts: [factOf("core-a")] },
-      { texts: [factOf("core-b")] },
-    ]);
+    expect(saved).toEqual([{ texts: [factOf("core-a")] }, { texts: [factOf("core-b")] }]);
   });
 
-  it("leaves the interfaces as they are when the table was not read to its end", async () => {
+  it("writes an inventory whenever it was read", async () => {
     const { saved, keep } = openKeeper();
+    const discovery = { readAtMs: { system: 1 }, answering: [], signals: {} };
+    const inventory = {
+      interfaces: [{ ifIndex: 1, ifName: "ge-0/0/0" }],
+      sections: { documents: [], discovery },
+    };
 
-    await keep({ interfaces: undefined, texts: [] });
+    await keep({ texts: [factOf("core-a")], ...inventory });
+    await keep({ texts: [factOf("core-a")], ...inventory });
 
-    expect(saved).toEqual([]);
+    expect(saved).toEqual([{ texts: [factOf("core-a")], ...inventory }, inventory]);
   });
 
   it("writes it at the next poll when Postgres was away", async () => {
     let isAway = true;
     const { saved, keep } = openKeeper(() => isAway);
-    const read = { interfaces: [{ ifIndex: 7 }], texts: [] };
+    const read = { texts: [factOf("core-a")] };
 
-    await keep(read);
+    expect(await keep(read)).toBe(false);
     isAway = false;
-    await keep(read);
+    expect(await keep(read)).toBe(true);
 
-    expect(saved).toEqual([{ interfaces: [{ ifIndex: 7 }] }]);
+    expect(saved).toEqual([read]);
   });
 });

@@ -21,7 +21,7 @@ function targetOf(tenantId: TenantId, id: RouterId, address = "192.0.2.1"): Poll
     labels: {},
     enabled: true,
   };
-  return { router, credential: { version: "2c", community: "public" }, sysObjectId: undefined };
+  return { router, credential: { version: "2c", community: "public" }, discovery: undefined };
 }
 
 /** A database with the given routers that remembers each query. */
@@ -96,8 +96,9 @@ describe("the router directory", () => {
     const directory = new RouterDirectory(database.read);
     await directory.find(tenant, "r1" as RouterId);
 
-    directory.learn("r1" as RouterId, "1.3.6.1.4.1.9.1.1");
+    const learnt = { readAtMs: { system: 1 }, answering: [], signals: {} };
+    directory.learn("r1" as RouterId, learnt);
 
-    expect((await directory.find(tenant, "r1" as RouterId))?.sysObjectId).toBe("1.3.6.1.4.1.9.1.1");
+    expect((await directory.find(tenant, "r1" as RouterId))?.discovery).toEqual(learnt);
   });
 });
