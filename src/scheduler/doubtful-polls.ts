@@ -1,10 +1,12 @@
 import type { RouterId } from "../routers/router.ts";
 import type { RouterEntry, RouterPoll } from "./router-entry.ts";
+import { SteadyTime } from "./steady-time.ts";
 import { TimeHeap } from "./time-heap.ts";
 
 /**
  * Polls in flight whose events may have been lost: when to ask the queue about each, which of them the queue says it does
- * not have, and which routers to leave alone because a worker may still have a poll of theirs that the queue forgot.
+ * not have, and which routers to leave alone because a worker may still have a poll of theirs that the queue forgot. It
+ * counts in a time of its own, so that a clock that is set back makes nothing wait for the old time to come again.
  */
 
 /**
@@ -20,6 +22,9 @@ const CHECK_AGAIN_MS = 2_000;
 /** An answer "gone" is asked again after this: the completion may be on its way. */
 const GONE_AGAIN_MS = 250;
 
+/** A longer step of the clock says that it was set. */
+const CLOCK_STEP_MS_MAX = 10_000;
+
 /** A router left alone because a worker may have `poll`, though the queue has not. */
 interface HeldRouter {
   readonly untilMs: number;
@@ -32,6 +37,7 @@ export class DoubtfulPolls {
   /** By when to ask. A poll may stand in it more than once: only its `checkAtMs` counts. */
   readonly #checks = new TimeHeap<RouterPoll>();
   readonly #held = new Map<RouterEntry, HeldRouter>();
+  readonly #time = new SteadyTime(CLOCK_STEP_MS_MAX);
   #gone = 0;
 
   /** Polls in flight that the queue says it does not have: their places in the window are free. */
@@ -42,14 +48,14 @@ export class DoubtfulPolls {
   /** It lies in the queue; nobody has said that a worker has it. */
   released(poll: RouterPoll, nowMs: number): void {
     this.#setGone(poll, false);
-    this.#checkAt(poll, nowMs + START_CHECK_MS);
+    this.#checkIn(START_CHECK_MS, poll, nowMs);
   }
 
   /** A worker has it. */
   running(poll: RouterPoll, nowMs: number): void {
     this.#setGone(poll, false);
     const patienceMs = PATIENCE_IN_ESTIMATES * poll.router.estimateMs;
-    this.#checkAt(poll, nowMs + Math.max(PATIENCE_MS_MIN, patienceMs));
+    this.#checkIn(Math.max(PATIENCE_MS_MIN, patienceMs), poll, nowMs);
   }
 
   /** The queue says that it still runs. */
@@ -61,7 +67,7 @@ export class DoubtfulPolls {
   missing(poll: RouterPoll, nowMs: number): boolean {
     if (poll.wasGone) return true;
     this.#setGone(poll, true);
-    this.#checkAt(poll, nowMs + GONE_AGAIN_MS);
+    this.#checkIn(GONE_AGAIN_MS, poll, nowMs);
     return false;
   }
 
@@ -73,18 +79,20 @@ export class DoubtfulPolls {
   /** The routers whose polls to ask about now. Each is asked about again later, should no answer come. */
   toCheck(nowMs: number): RouterId[] {
     const ids: RouterId[] = [];
-    while (this.#checks.firstTime <= nowMs) {
+    const now = this.#time.read(nowMs);
+    while (this.#checks.firstTime <= now) {
       const atMs = this.#checks.firstTime;
       const poll = this.#checks.pop();
       if (poll === undefined || poll.checkAtMs !== atMs) continue;
       ids.push(poll.router.id);
-      this.#checkAt(poll, nowMs + CHECK_AGAIN_MS);
+      this.#checkIn(CHECK_AGAIN_MS, poll, nowMs);
     }
     return ids;
   }
 
-  /** Leaves a router alone until `untilMs`: a worker may have its poll though the queue has not. */
-  hold(poll: RouterPoll, untilMs: number): void {
+  /** Leaves a router alone for `forMs`: a worker may have its poll though the queue has not. */
+  hold(forMs: number, poll: RouterPoll, nowMs: number): void {
+    const untilMs = this.#time.read(nowMs) + forMs;
     this.#held.set(poll.router, { untilMs, poll, postponed: undefined });
   }
 
@@ -107,7 +115,8 @@ export class DoubtfulPolls {
   /** The routers that need not be left alone any more: the poll each was left alone for, and what waited for that. */
   takeHeld(nowMs: number): Pick<HeldRouter, "poll" | "postponed">[] {
     if (this.#held.size === 0) return [];
-    const over = [...this.#held.values()].filter(({ untilMs }) => nowMs >= untilMs);
+    const now = this.#time.read(nowMs);
+    const over = [...this.#held.values()].filter(({ untilMs }) => now >= untilMs);
     for (const { poll } of over) this.#held.delete(poll.router);
     return over;
   }
@@ -117,8 +126,8 @@ export class DoubtfulPolls {
     poll.wasGone = isGone;
   }
 
-  #checkAt(poll: RouterPoll, atMs: number): void {
-    poll.checkAtMs = atMs;
-    this.#checks.push(atMs, poll);
+  #checkIn(inMs: number, poll: RouterPoll, nowMs: number): void {
+    poll.checkAtMs = this.#time.read(nowMs) + inMs;
+    this.#checks.push(poll.checkAtMs, poll);
   }
 }

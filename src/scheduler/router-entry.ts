@@ -39,6 +39,8 @@ export class RouterPoll extends Poll {
   expiresAtMs = Number.NaN;
   /** When we heard that a worker has it; NaN until then. */
   startHeardAtMs = Number.NaN;
+  /** When the queue last said that it still runs. */
+  seenRunningAtMs = Number.NaN;
   /** When to ask the queue what became of it. */
   checkAtMs = Number.NaN;
   /** The queue said that it has no such poll: asked once more, because an event may be on its way. */

@@ -80,6 +80,8 @@ export class ZoneSchedule {
   readonly #health = new ZoneHealth();
   readonly #slots = new BelievedSlots();
   readonly #doubtful = new DoubtfulPolls();
+  /** L: no poll is charged more. */
+  readonly #pollMsMax: number;
   #running = 0;
   #finishedSinceReport = 0;
   #pollsPerSecond = 0;
@@ -89,7 +91,8 @@ export class ZoneSchedule {
 
   constructor(rules: ZoneRules, observer: ZoneObserver) {
     this.#rules = rules;
-    this.#queue = new FairQueue({ pollMsMax: 2 * (rules.pollDeadlineMsMax ?? 30_000) });
+    this.#pollMsMax = 2 * (rules.pollDeadlineMsMax ?? 30_000);
+    this.#queue = new FairQueue({ pollMsMax: this.#pollMsMax });
     this.#observer = observer;
   }
 
@@ -259,13 +262,18 @@ export class ZoneSchedule {
     this.#doubtful.running(poll, nowMs);
   }
 
-  /** A poll ended. Unknown and repeated completions change nothing. */
+  /**
+   * A poll ended. Unknown and repeated completions change nothing; a cost that cannot be is taken as the most a poll may
+   * cost, or as not told.
+   */
   finished(routerId: RouterId, completion: PollCompletion, nowMs: number): void {
     const poll = this.#inFlightOf(routerId);
     if (poll === undefined) return;
     const { router } = poll;
     const { account } = router;
     const { outcome } = completion;
+    const isTold = completion.costMs >= 0;
+    const costMs = isTold ? Math.min(completion.costMs, this.#pollMsMax) : Number.NaN;
     account.polls[outcome]++;
     this.#observer.poll(account.tenant.tier, outcome);
     if (outcome === "expired") {
@@ -274,10 +282,10 @@ export class ZoneSchedule {
       return;
     }
     this.#noteStart(poll, completion.startedAtMs, nowMs);
-    this.#settle(poll, completion.costMs, nowMs);
-    account.finished(Math.max(completion.costMs, 0) || 0);
+    this.#settle(poll, costMs, nowMs);
+    account.finished(isTold ? costMs : 0);
     if (poll.kind === "full" && outcome !== "misconfigured") {
-      router.estimateMs = nextEstimate(router.estimateMs, completion.costMs);
+      router.estimateMs = nextEstimate(router.estimateMs, costMs);
     }
     this.#noteHealth(poll, outcome, nowMs);
   }
@@ -306,6 +314,7 @@ export class ZoneSchedule {
     if (state === "active") {
       if (poll.state === "released") this.active(routerId, nowMs);
       else this.#doubtful.stillRunning(poll);
+      poll.seenRunningAtMs = nowMs;
     } else if (state === "waiting") {
       if (nowMs - poll.releasedAtMs >= UNTAKEN_MS_MAX) this.#slots.untaken(this.#running);
       this.#doubtful.released(poll, nowMs);
@@ -514,17 +523,18 @@ export class ZoneSchedule {
   }
 
   /**
-   * Settles a poll whose end nobody heard: charged its estimate, and its router left alone while a worker may have
-   * it.
+   * Settles a poll whose end nobody heard: charged its estimate, or the time it was seen to run if that is more, and
+   * its router left alone while a worker may have it.
    */
   #giveUp(poll: RouterPoll, mayStillRun: boolean, nowMs: number): void {
     const { router } = poll;
     const ran = poll.state === "running";
     const elapsedMs = ran ? Math.max(0, nowMs - poll.startHeardAtMs) : 0;
     if (ran) this.#noteStart(poll, poll.startHeardAtMs, nowMs);
-    this.#settle(poll, Math.min(elapsedMs, poll.estimateMs), nowMs);
+    const seenMs = ran ? poll.seenRunningAtMs - poll.startHeardAtMs : 0;
+    this.#settle(poll, Math.min(elapsedMs, Math.max(poll.estimateMs, seenMs || 0)), nowMs);
     this.#observer.unheard();
-    if (mayStillRun && !router.isRemoved) this.#doubtful.hold(poll, nowMs + LOCK_DURATION_MS);
+    if (mayStillRun && !router.isRemoved) this.#doubtful.hold(LOCK_DURATION_MS, poll, nowMs);
   }
 
   /** Notes how late a full poll started: by its worker's clock, as far as that is possible by ours. */

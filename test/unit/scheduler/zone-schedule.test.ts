@@ -427,6 +427,69 @@ describe("events that are lost, late, doubled or unknown", () => {
     expect(skips.size).toBe(0);
   });
 
+  test.for([Number.NaN, -5, Number.POSITIVE_INFINITY, 1e300])(
+    "a cost of %d leaves no router stuck, and its tenant charged like others",
+    (costMs) => {
+      const schedule = zone();
+      schedule.setRouters(routersOf(A, 1), START);
+      const at = START + 60_000;
+      const [job] = release(schedule, at);
+      if (job === undefined) throw new Error("nothing released");
+      schedule.active(job.routerId, at);
+      schedule.finished(job.routerId, { outcome: "answered", costMs, startedAtMs: at }, at + 400);
+      const charged = schedule.rows(at + 400)[0]?.receivedMs;
+
+      // What it will cost next is still believed to be little: should its next end go unheard, that is noticed.
+      const [next] = release(schedule, at + 60_000);
+      schedule.active(job.routerId, at + 60_000);
+      for (let nowMs = at + 60_000; nowMs < at + 75_000; nowMs += 250) {
+        for (const routerId of schedule.pollsToCheck(nowMs))
+          schedule.checked(routerId, "gone", nowMs);
+      }
+
+      expect(charged).toBe(costMs > 60_000 ? 60_000 : 400);
+      expect(next?.routerId).toBe(job.routerId);
+      expect(schedule.inFlight).toBe(0);
+    },
+  );
+
+  test("a poll whose end went unheard is charged for as long as it was seen to run", () => {
+    const schedule = zone();
+    schedule.setRouters(routersOf(A, 1), START);
+    const at = START + 60_000;
+    const [job] = release(schedule, at);
+    if (job === undefined) throw new Error("nothing released");
+    schedule.active(job.routerId, at);
+
+    for (let nowMs = at; nowMs < at + 9_000; nowMs += 100) {
+      for (const routerId of schedule.pollsToCheck(nowMs))
+        schedule.checked(routerId, nowMs < at + 5_000 ? "active" : "gone", nowMs);
+    }
+
+    const charged = schedule.rows(at + 9_000)[0]?.receivedMs ?? Number.NaN;
+    expect(schedule.inFlight).toBe(0);
+    expect(charged).toBeGreaterThan(4_000);
+    expect(charged).toBeLessThanOrEqual(5_000);
+  });
+
+  test("a clock set back an hour makes nothing wait that long: not what went unheard, nor who was left alone", () => {
+    const schedule = zone();
+    schedule.setRouters(routersOf(A, 10), START);
+    const jobs = release(schedule, START + 60_000);
+    for (const { routerId } of jobs.slice(0, 5)) schedule.active(routerId, START + 60_000);
+
+    const back = START + 60_000 - 3_600_000;
+    const again = new Set<RouterId>();
+    for (let nowMs = back; nowMs < back + 120_000; nowMs += 250) {
+      for (const routerId of schedule.pollsToCheck(nowMs))
+        schedule.checked(routerId, "gone", nowMs);
+      for (const { routerId } of release(schedule, nowMs)) again.add(routerId);
+    }
+
+    expect(jobs).toHaveLength(10);
+    expect(again.size).toBe(10);
+  });
+
   test("a lost poll is repeated at once, but once only", () => {
     const schedule = zone();
     schedule.setRouters(routersOf(A, 1), START);
