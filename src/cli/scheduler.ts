@@ -70,6 +70,7 @@ export async function startSchedulerRole(
       {
         tryLead: (zoneKey) => candidate.tryLead(zoneKey),
         zoneKeys: () => zoneKeys(pool),
+        survey: (keys) => candidate.survey(keys),
         tenants: async () => {
           const tenants = await tenantSchedules(pool);
           slugs.clear();

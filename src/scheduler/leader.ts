@@ -1,11 +1,12 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { pause, settledWithin } from "./pause.ts";
+import { type Survey, ZoneBalance } from "./zone-balance.ts";
 
 /**
- * Which zones this process leads: every zone that has routers and no leader. One leader a zone at a time is the
- * business of `tryLead` (a lock in Postgres); here we keep asking, begin when it says yes, and end the moment it says
- * no more.
+ * Which zones this process leads: of every zone that has routers and no leader, its share (zone-balance.ts). One leader
+ * a zone at a time is the business of `tryLead` (a lock in Postgres); here we keep asking, begin when it says yes, and
+ * end the moment it says no more.
  */
 
 export interface Leadership {
@@ -24,6 +25,8 @@ export interface LeaderDependencies {
   /** Leads the zone from now on, or undefined while another does. */
   readonly tryLead: (zoneKey: string) => Promise<Leadership | undefined>;
   readonly zoneKeys: () => Promise<readonly string[]>;
+  /** Which of the zones are led, and how many stand for them. From then on this process is one of those. */
+  readonly survey: (zoneKeys: readonly string[]) => Promise<Survey>;
   /**
    * Begins to work on a zone. `over` ends the work, begun or not; once begun `stop` is called as well. While `isSure` says
    * no, nothing may be done that a leader alone may do.
@@ -53,6 +56,7 @@ const STOP_MS_MAX = 5_000;
 export function startLeader({
   tryLead,
   zoneKeys,
+  survey,
   lead,
   leading,
   clock,
@@ -60,6 +64,7 @@ export function startLeader({
 }: LeaderDependencies): Leader {
   const stopping = new AbortController();
   const led = new Map<string, Stoppable>();
+  const balance = new ZoneBalance();
   let zones: readonly string[] = [];
   let listIsStale = true;
   let listedAtMs = clock.now();
@@ -93,10 +98,22 @@ export function startLeader({
       const wanted = new Set(zones);
       for (const [zoneKey, work] of led) if (!wanted.has(zoneKey)) await work.stop();
     }
+    if (zones.length > 1) balance.survey(zones, await survey(zones), performance.now());
     for (const zoneKey of zones) {
       if (stopping.signal.aborted) return;
-      if (!led.has(zoneKey)) await standFor(zoneKey);
+      if (led.has(zoneKey) || !balance.mayStandFor(zoneKey, led.size, performance.now())) continue;
+      await standFor(zoneKey);
     }
+    await handOneOver();
+  }
+
+  async function handOneOver(): Promise<void> {
+    const youngest = [...led].at(-1);
+    if (youngest === undefined || !balance.hasOneTooMany(led.size, performance.now())) return;
+    const [zoneKey, work] = youngest;
+    log.info({ zone: zoneKey, led: led.size }, "handing the zone over to a scheduler with fewer");
+    await work.stop();
+    balance.handedOver(zoneKey);
   }
 
   async function standFor(zoneKey: string): Promise<void> {
@@ -106,6 +123,7 @@ export function startLeader({
       await leadership.stop();
       return;
     }
+    balance.taken(zoneKey);
     log.info({ zone: zoneKey }, "leading the zone");
     leading(zoneKey, true);
     const over = new AbortController();

@@ -8,6 +8,7 @@ import {
 import { type Leadership, startLeader } from "./leader.ts";
 import { pause, settledWithin } from "./pause.ts";
 import type { ScheduledTenant } from "./tenant-account.ts";
+import type { Survey } from "./zone-balance.ts";
 import type { PlannedRouter } from "./zone-schedule.ts";
 
 /**
@@ -19,6 +20,8 @@ import type { PlannedRouter } from "./zone-schedule.ts";
 export interface SchedulerDependencies extends DispatchDependencies {
   readonly tryLead: (zoneKey: string) => Promise<Leadership | undefined>;
   readonly zoneKeys: () => Promise<readonly string[]>;
+  /** Which of the zones are led, and how many schedulers stand for them. */
+  readonly survey: (zoneKeys: readonly string[]) => Promise<Survey>;
   /** Every tenant that is not erased, active or not. */
   readonly tenants: () => Promise<readonly ScheduledTenant[]>;
   /** Enabled routers of active tenants. */
@@ -68,6 +71,7 @@ export function startScheduler(deps: SchedulerDependencies, rules: SchedulingRul
   const leader = startLeader({
     tryLead: deps.tryLead,
     zoneKeys: deps.zoneKeys,
+    survey: deps.survey,
     lead,
     leading: deps.metrics.leading,
     clock,

@@ -18,17 +18,42 @@ export interface Leadership {
 export interface Candidate {
   /** Leads the zone from now on, or undefined while another does. Rejects when Postgres cannot be reached. */
   tryLead(zoneKey: string): Promise<Leadership | undefined>;
+  /**
+   * Which of the zones have a leader, and how many candidates look for zones: those that have asked this over the session
+   * they have. Rejects when Postgres cannot be reached.
+   */
+  survey(zoneKeys: readonly string[]): Promise<Survey>;
   /** Gives up every zone. */
   stop(): Promise<void>;
 }
 
+export interface Survey {
+  readonly candidates: number;
+  readonly led: ReadonlySet<string>;
+}
+
 const LOCK = "hashtextextended('fairwalk zone ' || $1, 0)";
+
+/** Held shared by every candidate, so that they can be counted: Postgres forgets one with its session. */
+const PRESENCE = "hashtextextended('fairwalk candidates', 0)";
+
+/** A lock's number as pg_locks has it: in two halves. */
+const SURVEY = `
+  with held as (
+    select classid::bigint << 32 | objid::bigint as lock from pg_locks
+    where locktype = 'advisory' and objsubid = 1 and granted
+      and database = (select oid from pg_database where datname = current_database())
+  )
+  select (select count(*)::int from held where lock = ${PRESENCE}) as candidates,
+         array(select zone from unnest($1::text[]) as zone
+               where hashtextextended('fairwalk zone ' || zone, 0) in (select lock from held)) as led`;
 
 /** Stands for the leadership of any number of zones, all over one connection. Connects when first asked to lead. */
 export function standForLeadership(url: string): Candidate {
   let connecting: Promise<WatchedConnection> | undefined;
   // A session may take its own lock again: a zone led already must not be given out twice.
   const led = new Set<string>();
+  const present = new WeakSet<WatchedConnection>();
 
   function connection(): Promise<WatchedConnection> {
     if (connecting !== undefined) return connecting;
@@ -55,6 +80,17 @@ export function standForLeadership(url: string): Candidate {
         return undefined;
       }
       return leadershipOf(session, zoneKey, () => led.delete(zoneKey));
+    },
+    async survey(zoneKeys) {
+      const session = await connection();
+      if (!present.has(session)) {
+        await session.query(`select pg_advisory_lock_shared(${PRESENCE})`);
+        present.add(session);
+      }
+      const { rows } = await session.query<{ candidates: number; led: string[] }>(SURVEY, [
+        zoneKeys,
+      ]);
+      return { candidates: rows[0]?.candidates ?? 1, led: new Set(rows[0]?.led) };
     },
     async stop() {
       const session = await connecting?.catch(() => undefined);

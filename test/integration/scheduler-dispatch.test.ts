@@ -91,6 +91,7 @@ describeOnBackends("schedulers", (backend) => {
             };
           },
           zoneKeys: async () => [zoneKey],
+          survey: async () => ({ candidates: 1, led: new Set<string>() }),
           tenants: async () => [...tenants.values()],
           routersOfZone: async () => plan(),
           routersOfTenant: async (id) => plan().filter(({ tenantId }) => tenantId === id),

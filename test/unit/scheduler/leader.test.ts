@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { type Leader, type Leadership, startLeader } from "../../../src/scheduler/leader.ts";
+import type { Survey } from "../../../src/scheduler/zone-balance.ts";
 
 const silentLog = { debug() {}, info() {}, warn() {}, error() {} } as never;
 const leaders: Leader[] = [];
@@ -14,6 +15,10 @@ function locks() {
   const held = new Map<string, AbortController>();
   return {
     held,
+    survey: async (zoneKeys: readonly string[]): Promise<Survey> => ({
+      candidates: 1,
+      led: new Set(zoneKeys.filter((zoneKey) => held.has(zoneKey))),
+    }),
     tryLead: async (zoneKey: string): Promise<Leadership | undefined> => {
       if (held.has(zoneKey)) return undefined;
       const session = new AbortController();
@@ -36,7 +41,7 @@ function locks() {
 }
 
 function start(
-  { tryLead }: ReturnType<typeof locks>,
+  { tryLead, survey }: ReturnType<typeof locks>,
   zones: string[],
   lead?: (zoneKey: string) => Promise<void>,
 ) {
@@ -44,6 +49,7 @@ function start(
   const led: string[] = [];
   const leader = startLeader({
     tryLead,
+    survey,
     zoneKeys: async () => [...zones],
     lead: async (zoneKey) => {
       await lead?.(zoneKey);
