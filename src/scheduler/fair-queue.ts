@@ -24,7 +24,7 @@ import { ALL_RULES, type Rules } from "./turns.ts";
  *     tag = b + max(x, e) / w        what it was given, in virtual time: the more weight, the slower it grows
  * The tenant with the smallest tag that has a poll waiting and is below its own cap goes next; ties go by earliest
  * due.
- *     v   the virtual time: the greatest tag at which anyone was released.
+ *     v   the virtual time: the greatest tag at which anyone was released, in turn (see THE RESERVE).
  * A tenant that had nothing waiting, or was at its cap, comes back at v if its tag is less: b is lifted by v − tag.
  * So nobody saves up credit by being idle.
  *
@@ -87,6 +87,25 @@ import { ALL_RULES, type Rules } from "./turns.ts";
  * its own weight) take turns by the same rule among themselves. Nothing above used how often a level is served, so
  * the guarantee holds within a group and between groups. A deeper parent is flattened: a child's child is a child.
  *
+ * THE RESERVE. A poll cannot be taken back from its slot, so with every slot held by dead routers anyone's next poll waits
+ * until one of them times out: seconds, where they began together. Hence the last free slots are not for everyone. Say
+ * that a tenant saturates when it has had polls waiting for a second without a break, and that the others are modest; let
+ * R be a tenth of the slots (`reservedPart`; in a small zone up to four slots), and no more than what their weights
+ * guarantee the modest besides the one whose turn it is. While R slots or fewer are free,
+ *   - the tenant whose turn it is goes if it is modest (and does not take more than R, or its part, in one burst);
+ *   - else a modest tenant goes ahead of its turn that holds, with this poll, no more slots for its share of the weights
+ *     than the saturating hold together for theirs; the modest do so one after the other;
+ *   - else nobody goes until one more slot is free.
+ * What it gives: while the modest together do not use R slots more than when the saturating last took one, a modest
+ * tenant that holds less for its share than they do starts without waiting for a slot, whatever the others' polls cost.
+ * What it costs: up to R slots stay free while polls of saturating tenants wait. When all saturate, or a zone has one
+ * tenant, R is 0 and no slot stays free.
+ * What it does to the proof: v rises only with those that go in turn, so (4) holds as it stands, and (5) with r the last
+ * release in turn and, on its right side, what f received since from polls that went ahead of its turn, divided by w_f.
+ * So the guarantee holds as stated for every f that did not go ahead of its turn since its last turn, hence between
+ * tenants that saturate; and one that did was, each time, below the saturating in slots held for its share. Nobody starves
+ * of it: were no saturating tenant to go for L, they would hold no slot, and nobody would go ahead any more.
+ *
  * WITHIN A TENANT: earliest due first; express polls (poll-lanes.ts) go ahead for at most every fourth.
  *
  * Pure: no clock, no dice, no I/O; time is an argument. Time that goes back is ignored and a step longer than
@@ -118,11 +137,14 @@ export interface FairQueueOptions {
   readonly pollMsMax?: number;
   /** The longest step of the clock that is believed. The shell calls several times a second. */
   readonly clockStepMsMax?: number;
+  /** Of all slots, the part whose last free ones saturating tenants leave to the modest, 0 … 1. */
+  readonly reservedPart?: number;
 }
 
 const ESTIMATE_MS_MIN = 1;
 const POLL_MS_MAX = 60_000;
 const CLOCK_STEP_MS_MAX = 1_000;
+const RESERVED_PART = 0.1;
 
 export class FairQueue<P extends Poll = Poll> {
   readonly #tree: TenantTree;
@@ -132,7 +154,7 @@ export class FairQueue<P extends Poll = Poll> {
   #inFlight = 0;
 
   constructor(options: FairQueueOptions = {}, rules: Rules = ALL_RULES) {
-    this.#tree = new TenantTree(rules);
+    this.#tree = new TenantTree(rules, options.reservedPart ?? RESERVED_PART);
     this.#time = new SteadyTime(options.clockStepMsMax ?? CLOCK_STEP_MS_MAX);
     this.#pollMsMax = options.pollMsMax ?? POLL_MS_MAX;
   }
@@ -208,10 +230,13 @@ export class FairQueue<P extends Poll = Poll> {
     return true;
   }
 
-  /** The poll whose turn it is, from now on in flight; undefined when none waits that may go. */
-  release(nowMs: number): P | undefined {
+  /**
+   * The poll whose turn it is, from now on in flight; undefined when none waits that may go. Given the slots that there
+   * are, the last free ones of them are left to modest tenants.
+   */
+  release(nowMs: number, slots = Number.POSITIVE_INFINITY): P | undefined {
     const now = this.#time.read(nowMs);
-    const tenant = this.#tree.takeTurn(now);
+    const tenant = this.#tree.takeTurn(now, slots, slots - this.#inFlight);
     if (tenant === undefined) return undefined;
     const poll = tenant.lanes.take();
     invariant(poll !== undefined, "a tenant takes turns only while it has a poll waiting");

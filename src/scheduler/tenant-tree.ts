@@ -2,6 +2,7 @@ import { invariant } from "../lib/invariant.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import { PollLanes } from "./poll-lanes.ts";
 import type { Poll } from "./queued-poll.ts";
+import { HeldShare, Reserve, type SlotHolder } from "./reserve.ts";
 import { Contender, type Rules, type SettledPoll, Turns } from "./turns.ts";
 
 /**
@@ -27,13 +28,14 @@ export const WEIGHT_MIN = 0.001;
 export const WEIGHT_MAX = 1_000_000;
 
 /** A tenant's turn-taking and its waiting polls. */
-export class Tenant extends Contender {
+export class Tenant extends Contender implements SlotHolder {
   readonly id: TenantId;
   readonly lanes = new PollLanes<Poll>();
   /** The MSP's group it takes turns in; undefined = it takes turns at the root. */
   group: Group | undefined = undefined;
   /** Taken away while polls were in flight: forgotten when the last of them ends. */
   isRemoved = false;
+  readonly held = new HeldShare();
 
   constructor(id: TenantId) {
     super();
@@ -61,8 +63,11 @@ export class TenantTree {
   readonly #groups = new Map<TenantId, Group>();
   readonly #root: Turns<Tenant | Group>;
   readonly #rules: Rules;
+  readonly #reserve: Reserve<Tenant>;
 
-  constructor(rules: Rules) {
+  /** `reservedPart`: of all slots, the part whose last free ones saturating tenants leave to the modest, 0 … 1. */
+  constructor(rules: Rules, reservedPart: number) {
+    this.#reserve = new Reserve(this.#tenants, reservedPart);
     this.#rules = rules;
     this.#root = new Turns(rules);
   }
@@ -77,6 +82,7 @@ export class TenantTree {
     if (known !== undefined) return known;
     const tenant = new Tenant(tenantId);
     this.#tenants.set(tenantId, tenant);
+    this.#reserve.weightsChanged();
     tenant.group = this.#groups.get(tenantId);
     tenant.group?.children.add(tenant);
     return tenant;
@@ -116,24 +122,38 @@ export class TenantTree {
 
     const group = this.#groupFor(tenant, share.parent, now);
     if (group !== tenant.group) this.#move(tenant, group, now);
+    this.#reserve.weightsChanged();
     this.reconsider(tenant, now);
   }
 
-  /** The tenant whose turn it is, and from now on was; undefined when nobody has a poll waiting that may go. */
-  takeTurn(now: number): Tenant | undefined {
+  /**
+   * The tenant that goes now: the one whose turn it is, and from now on was; or, when of `slots` so few are `free` that
+   * they are reserved from it, one that goes ahead of its turn. Undefined when nobody has a poll waiting that may go.
+   */
+  takeTurn(now: number, slots: number, free: number): Tenant | undefined {
     const top = this.#root.first(now);
     if (top === undefined) return undefined;
+    const first = top instanceof Tenant ? top : top.turns.first(now);
+    invariant(first !== undefined, "a group takes turns only while a child has a poll waiting");
+    if (free <= this.#reserve.mostOf(slots)) {
+      const reserved = this.#reserve.slotsFrom(first, slots, now);
+      if (
+        reserved > 0 &&
+        free <= reserved &&
+        !this.#reserve.mayTakeInTurn(first, reserved, slots)
+      ) {
+        return this.#reserve.nextAheadOfTurn(reserved, slots);
+      }
+    }
     this.#root.turnTaken();
-    if (top instanceof Tenant) return top;
-    const child = top.turns.first(now);
-    invariant(child !== undefined, "a group takes turns only while a child has a poll waiting");
-    top.turns.turnTaken();
-    return child;
+    first.group?.turns.turnTaken();
+    return first;
   }
 
   /** Charges a tenant for a poll that is in flight from now on. */
   charge(tenant: Tenant, estimateMs: number): void {
     tenant.charge(estimateMs);
+    this.#reserve.noteInFlight(tenant, 1);
     tenant.group?.charge(estimateMs);
   }
 
@@ -146,6 +166,7 @@ export class TenantTree {
   /** Charges a tenant what a poll cost that is no more in flight. */
   settle(tenant: Tenant, settled: SettledPoll, now: number): void {
     this.#turnsOf(tenant).settle(tenant, settled, now);
+    this.#reserve.noteInFlight(tenant, -1);
     if (tenant.group !== undefined) this.#root.settle(tenant.group, settled, now);
     this.#rejoin(tenant, now);
     this.forgetIfGone(tenant);
@@ -154,6 +175,7 @@ export class TenantTree {
   /** Puts a tenant, and its group, where they belong after anything about them changed. */
   reconsider(tenant: Tenant, now: number): void {
     const turns = this.#turnsOf(tenant);
+    this.#reserve.noteWaiting(tenant, tenant.lanes.size > 0, now);
     if (tenant.isCapped || tenant.lanes.size === 0) {
       turns.leave(tenant);
     } else {
@@ -167,6 +189,7 @@ export class TenantTree {
   forgetIfGone(tenant: Tenant): void {
     if (!tenant.isRemoved || tenant.inFlight > 0 || tenant.lanes.size > 0) return;
     this.#tenants.delete(tenant.id);
+    this.#reserve.weightsChanged();
     const group = tenant.group;
     if (group === undefined) return;
     group.children.delete(tenant);
