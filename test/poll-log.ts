@@ -13,11 +13,14 @@ export interface LoggedRequest {
 /** One visit to a router, as far as the router can tell. */
 interface SeenPoll {
   readonly source: string;
-  /** Of its first request, which is its only GET. */
+  /** Of its first request, a GET. */
   readonly requestId: number;
   readonly beganAtMs: number;
   lastAtMs: number;
 }
+
+/** Between two requests of one poll it is less (an unanswered one is repeated after 2 s), between two polls it is more. */
+const SAME_POLL_MS_MAX = 3_000;
 
 /** A request that shows two polls of a router at the same time. */
 export interface Overlap {
@@ -34,8 +37,8 @@ export interface SeenPolls {
 
 /**
  * Reads one router's log, in the order of arrival. A poll begins with a GET, all its requests come from one process, and
- * each of its steps waits for an answer, which takes `rttMs`. So two polls overlap where
- * - a poll begins before the last request of another can have been answered,
+ * it goes on only when that GET was answered, which takes `rttMs`. So two polls overlap where
+ * - a poll begins before the last request of another process' can have been answered,
  * - a request comes before the GET that began its poll can have been answered,
  * - a request comes from a process whose poll is not the latest: it goes on with one it has lost,
  * - the GET of an earlier poll is repeated.
@@ -51,26 +54,20 @@ export function seenPolls(log: readonly LoggedRequest[], rttMs: number): SeenPol
         source,
         what: `${new Date(atMs).toISOString()}: ${source} ${what}, ${atMs - (latest?.beganAtMs ?? atMs)} ms after ${latest?.source} began a poll`,
       });
-    const isGet = pduType === TAG.getRequest;
-    if (latest?.source === source && latest.requestId === requestId) {
+    const isLatest = latest?.source === source;
+    const quietMs = atMs - (latest?.lastAtMs ?? Number.NEGATIVE_INFINITY);
+    if (isLatest && latest.requestId === requestId) {
       latest.lastAtMs = atMs;
-    } else if (isGet) {
-      const isRepeated = polls.some(
-        (poll) => poll.requestId === requestId && poll.source === source,
-      );
-      if (isRepeated) {
-        tell("repeats the beginning of an earlier poll");
-        continue;
-      }
-      if (latest !== undefined && atMs - latest.lastAtMs < rttMs) tell("begins another poll");
-      polls.push({ source, requestId, beganAtMs: atMs, lastAtMs: atMs });
-    } else if (latest === undefined) {
-      tell("goes on with a poll that nobody began");
-    } else if (latest.source !== source) {
-      tell("goes on with an earlier poll");
-    } else {
+    } else if (isLatest && (pduType !== TAG.getRequest || quietMs < SAME_POLL_MS_MAX)) {
       if (atMs - latest.beganAtMs < rttMs) tell("goes on before its poll was answered");
       latest.lastAtMs = atMs;
+    } else if (pduType !== TAG.getRequest) {
+      tell("goes on with an earlier poll");
+    } else if (polls.some((poll) => poll.requestId === requestId && poll.source === source)) {
+      tell("repeats the beginning of an earlier poll");
+    } else {
+      if (quietMs < rttMs) tell("begins another poll");
+      polls.push({ source, requestId, beganAtMs: atMs, lastAtMs: atMs });
     }
   }
   return { beganAtMs: polls.map(({ beganAtMs }) => beganAtMs), overlaps };
