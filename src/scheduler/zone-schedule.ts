@@ -26,7 +26,7 @@ import { ZoneHealth } from "./zone-health.ts";
  * A router has one unsettled poll at most, and that is always in one of these states:
  *     waiting (in the fair queue) → released (in the zone's queue) → running (a worker has it) → settled
  * It is settled by its completion; by word that it was lost (its worker died); or, when events were lost, by asking
- * the queue: when it does not know the poll twice, that is settled as unheard. A due time that finds an unsettled poll is a skip.
+ * the queue: one it twice does not know is settled as unheard. A due time that finds an unsettled poll is a skip.
  */
 
 /** What a router needs to be scheduled. */
