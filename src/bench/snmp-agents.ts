@@ -3,13 +3,9 @@ import { openDelayLine } from "../simulator/delay-line.ts";
 import { planRouters, type RouterPlan } from "../simulator/plan-routers.ts";
 import { Responder } from "../simulator/responder.ts";
 import { bindSockets, closeSockets } from "../simulator/sockets.ts";
-import { BerWriter, TAG } from "../snmp/ber.ts";
 import type { Agents } from "./snmp-parts.ts";
-import { openUsmEngines, type UsmAgent } from "./snmp-usm-agent.ts";
+import { openUsmEngines, respondAsUsm, type UsmAgent } from "./snmp-usm-agent.ts";
 import { BENCH_COMMUNITY } from "./snmp-workload.ts";
-
-/** What SNMPv3 puts around a PDU more than v2c does, in octets. */
-const USM_OVERHEAD_BYTES = 140;
 
 const VERSION_3 = 3;
 
@@ -40,7 +36,7 @@ export function startAgents(): Agents {
         const { agent } = plans[router] as RouterPlan;
         const answer =
           versionOf(message) === VERSION_3
-            ? answerV3(engines[router] as UsmAgent, message, responder, agent)
+            ? respondAsUsm(engines[router] as UsmAgent, message, responder, agent)
             : responder.read(message) && responder.answer(agent, 0);
         const socket = sockets[router] as Socket;
         if (!answer) return;
@@ -71,33 +67,4 @@ function versionOf(message: Buffer): number {
   const first = message[1] ?? 0;
   const at = first < 0x80 ? 2 : 2 + (first & 0x7f);
   return message[at + 2] ?? 0;
-}
-
-/** Answers as the v2c agent would, in another envelope. */
-function answerV3(
-  engine: UsmAgent,
-  message: Buffer,
-  responder: Responder,
-  agent: RouterPlan["agent"],
-): Buffer | undefined {
-  const { messageId, pdu } = engine.open(message);
-  if (pdu === undefined) return engine.report(messageId);
-  const writer = new BerWriter(pdu.length + 64);
-  const whole = writer.begin(TAG.sequence);
-  writer.integer(1);
-  writer.octets(TAG.octetString, agent.community);
-  writer.raw(pdu);
-  writer.end(whole);
-  if (!responder.read(writer.bytes())) return undefined;
-  const messageBytesMax = agent.messageBytesMax - USM_OVERHEAD_BYTES;
-  const answer = responder.answer({ ...agent, messageBytesMax }, 0);
-  if (answer === undefined) return undefined;
-  return engine.answer(messageId, pduOf(answer, agent.community.length));
-}
-
-/** What follows the community in a v2c message. */
-function pduOf(message: Buffer, communityOctets: number): Buffer {
-  const first = message[1] as number;
-  const start = first < 0x80 ? 2 : 2 + (first & 0x7f);
-  return message.subarray(start + 3 + 2 + communityOctets);
 }

@@ -1,27 +1,16 @@
 import { AssemblyMemory } from "../modules/assemble.ts";
 import { type CollectionPlan, collectionPlan } from "../modules/collection-plan.ts";
 import { parseModules } from "../modules/parse-modules.ts";
-import type { SnmpCredential } from "../routers/router.ts";
 import { openSession } from "../snmp/session.ts";
 import { openTransport } from "../snmp/transport.ts";
 import { type PlannedModule, pollRouter } from "../worker/poll-router.ts";
+import { CREDENTIALS } from "./snmp-credentials.ts";
 import { type Lanes, openLanes } from "./snmp-lanes.ts";
 import type { PollOptions } from "./snmp-parts.ts";
-import { BENCH_COMMUNITY, BENCH_USER, benchModules, varbindsOf } from "./snmp-workload.ts";
+import { benchModules, varbindsOf } from "./snmp-workload.ts";
 
 /** As the configuration has it by default. */
 const LIMITS = { pollMs: 30_000, timeoutMs: 2_000, retries: 2, tableRowsMax: 100_000 };
-
-const CREDENTIALS: Readonly<Record<PollOptions["version"], SnmpCredential>> = {
-  "2c": { version: "2c", community: BENCH_COMMUNITY },
-  "3": {
-    version: "3",
-    securityLevel: "authPriv",
-    authProtocol: "SHA256",
-    privProtocol: "AES",
-    ...BENCH_USER,
-  },
-};
 
 /** The product's own path from a router's address to typed samples: what the worker does between job and commit. */
 export async function openOurs(options: PollOptions): Promise<Lanes> {

@@ -4,6 +4,7 @@
  * measured here are honest.
  */
 import { createCipheriv, createDecipheriv, createHmac } from "node:crypto";
+import type { Agent, Responder } from "../simulator/responder.ts";
 import { BerReader, BerWriter, encodeOid, TAG } from "../snmp/ber.ts";
 import { AUTH_RULES, localizedKey, localizedPrivKey, passwordDigest } from "../snmp/usm-keys.ts";
 import { BENCH_USER } from "./snmp-workload.ts";
@@ -35,7 +36,7 @@ export function openUsmEngines(): (router: number) => UsmAgent {
 
 export interface UsmQuestion {
   readonly messageId: number;
-  /** The PDU asked; undefined when the question is for the engine's id. */
+  /** The PDU asked; undefined when it is asked of another engine or of one not known yet. */
   readonly pdu: Uint8Array | undefined;
 }
 
@@ -57,7 +58,7 @@ export class UsmAgent {
     const messageId = message.enter(TAG.sequence).integer();
     const parameters = new BerReader(message.octets(TAG.octetString)).enter(TAG.sequence);
     const engineId = parameters.octets(TAG.octetString);
-    if (engineId.length === 0) return { messageId, pdu: undefined };
+    if (!this.#id.equals(engineId)) return { messageId, pdu: undefined };
     const boots = parameters.integer();
     const timeSeconds = parameters.integer();
     parameters.octets(TAG.octetString);
@@ -138,6 +139,42 @@ export class UsmAgent {
     writer.end(whole);
     return Buffer.from(writer.bytes());
   }
+}
+
+/** What SNMPv3 puts around a PDU more than v2c does, in octets. */
+const USM_OVERHEAD_BYTES = 140;
+
+/**
+ * Answers a v3 message as the v2c agent would, in another envelope; undefined when that stays silent. `spoil` may change
+ * the PDU before it is authenticated.
+ */
+export function respondAsUsm(
+  engine: UsmAgent,
+  message: Uint8Array,
+  responder: Responder,
+  agent: Agent,
+  spoil: (pdu: Uint8Array) => Uint8Array = (pdu) => pdu,
+): Buffer | undefined {
+  const { messageId, pdu } = engine.open(message);
+  if (pdu === undefined) return engine.report(messageId);
+  const writer = new BerWriter(pdu.length + 64);
+  const whole = writer.begin(TAG.sequence);
+  writer.integer(1);
+  writer.octets(TAG.octetString, agent.community);
+  writer.raw(pdu);
+  writer.end(whole);
+  if (!responder.read(writer.bytes())) return undefined;
+  const messageBytesMax = agent.messageBytesMax - USM_OVERHEAD_BYTES;
+  const answer = responder.answer({ ...agent, messageBytesMax }, 0);
+  if (answer === undefined) return undefined;
+  return engine.answer(messageId, spoil(pduOf(answer, agent.community.length)));
+}
+
+/** What follows the community in a v2c message. */
+function pduOf(message: Buffer, communityOctets: number): Buffer {
+  const first = message[1] as number;
+  const start = first < 0x80 ? 2 : 2 + (first & 0x7f);
+  return message.subarray(start + 3 + 2 + communityOctets);
 }
 
 function timeNow(): number {

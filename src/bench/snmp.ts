@@ -5,6 +5,7 @@
  */
 import { buildProgram } from "./built-program.ts";
 import { machine, printResult, progress } from "./report.ts";
+import { fuzzTransport } from "./snmp-fuzz.ts";
 import {
   type Agents,
   type Poller,
@@ -25,10 +26,14 @@ export interface SnmpBenchOptions {
   /** How often; the medians are reported. */
   readonly rounds: number;
   readonly seed: number;
+  /** Spoilt datagrams to send the transport, instead of measuring. */
+  readonly fuzz?: number;
 }
 
 /** Node's own limit leaves the young generation too small for a poller: see the Dockerfile. */
 const PRODUCT_FLAGS = ["--max-semi-space-size=64"];
+
+const FUZZ_SECONDS_MAX = 3_600;
 
 const ETHERNET_BYTES = 1_472;
 const UNLIMITED_BYTES = 65_507;
@@ -79,6 +84,10 @@ interface Measured {
 }
 
 export async function benchSnmp(options: SnmpBenchOptions): Promise<void> {
+  if (options.fuzz !== undefined) {
+    await benchFuzz(options.fuzz, options.seed);
+    return;
+  }
   progress("building the program");
   const built = await buildProgram();
   const program: Program = { folder: built.folder, extension: "js", flags: PRODUCT_FLAGS };
@@ -102,6 +111,12 @@ export async function benchSnmp(options: SnmpBenchOptions): Promise<void> {
     await built.remove();
   }
   printResult(resultOf(taken, options));
+}
+
+async function benchFuzz(datagrams: number, seed: number): Promise<void> {
+  const onProgress = (sent: number): void => progress(`${sent} spoilt datagrams`);
+  const result = await fuzzTransport({ seed, datagrams, seconds: FUZZ_SECONDS_MAX, onProgress });
+  printResult({ bench: "snmp-fuzz", seed, ...result, machine: machine() });
 }
 
 /** By contender and setting, a measurement a round. */

@@ -43,6 +43,7 @@ export function registerBenchmarks(program: Command): void {
     .option("--seconds <n>", "how long to measure each poller in each setting", wholeNumber, 2)
     .option("--rounds <n>", "how often; medians are reported", wholeNumber, 3)
     .option("--seed <n>", "what the simulated network is made of", wholeNumber, 1)
+    .option("--fuzz <n>", "send the transport so many spoilt datagrams instead", wholeNumber)
     .action(benchSnmp);
 }
 
