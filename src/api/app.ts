@@ -21,6 +21,7 @@ import { answerErrors, answerUnreadable, pathOf, problemOf, sendProblem } from "
 import { describeRoutes } from "./openapi.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { apiKeysRoutes } from "./routes/api-keys.ts";
+import { billingRoutes } from "./routes/billing.ts";
 import { credentialsRoutes } from "./routes/credentials.ts";
 import { expositionRoutes } from "./routes/exposition.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -29,9 +30,11 @@ import { inventoryRoutes } from "./routes/inventory.ts";
 import { platformRoutes } from "./routes/platform.ts";
 import { readingsRoutes } from "./routes/readings.ts";
 import { routersRoutes } from "./routes/routers.ts";
+import { samplesRoutes } from "./routes/samples.ts";
 import { serviceDiscoveryRoutes } from "./routes/service-discovery.ts";
 import { tenantRoutes } from "./routes/tenant.ts";
 import { tenantsRoutes } from "./routes/tenants.ts";
+import { topInterfacesRoutes } from "./routes/top-interfaces.ts";
 import { zonesRoutes } from "./routes/zones.ts";
 import { compileSchema } from "./validation.ts";
 
@@ -57,6 +60,9 @@ export function buildApi(deps: ApiDeps): Api {
     routersRoutes(app, deps);
     importRoutes(app, deps);
     readingsRoutes(app, deps);
+    samplesRoutes(app, deps);
+    topInterfacesRoutes(app, deps);
+    billingRoutes(app, deps);
     inventoryRoutes(app, deps);
     expositionRoutes(app, deps);
     serviceDiscoveryRoutes(app, deps);

@@ -58,6 +58,7 @@ export function describeRoutes(app: Api, version: string): void {
         { name: "tenant", description: "The tenant that calls" },
         { name: "routers", description: "What is polled" },
         { name: "readings", description: "What the routers said" },
+        { name: "billing", description: "What traffic is billed by" },
         { name: "platform", description: "The platform itself" },
       ],
     },

@@ -83,7 +83,7 @@ export function registerCommands(program: Command): void {
 
   program
     .command("doctor")
-    .description("check the database: schema, isolation of tenants, partitions")
+    .description("check the database: schema, isolation of tenants, partitions, rollups, bloat")
     .option("--isolation", "only the isolation of tenants")
     .action((options: { isolation?: boolean }) =>
       withPlatform(async (platform) => {

@@ -1,6 +1,7 @@
 import { isolationFindings } from "../storage/isolation.ts";
 import { schemaState } from "../storage/migrate.ts";
 import { openPool } from "../storage/pool.ts";
+import { upkeepFindings } from "../storage/upkeep.ts";
 import { MIGRATIONS_DIRECTORY } from "./migrate.ts";
 import type { Platform } from "./platform.ts";
 
@@ -17,13 +18,20 @@ export async function doctor(
   });
   try {
     const { pending } = await schemaState(pool, MIGRATIONS_DIRECTORY);
-    const schema = options.isolation
-      ? []
-      : pending.map((name) => `migration "${name}" is not applied: run "fairwalk migrate"`);
+    const isAll = options.isolation !== true;
+    const schema = isAll
+      ? pending.map((name) => `migration "${name}" is not applied: run "fairwalk migrate"`)
+      : [];
     const isolation = pending.length > 0 ? [] : await isolationFindings(pool);
-    for (const finding of [...schema, ...isolation]) console.log(finding);
-    if (schema.length + isolation.length > 0) return false;
-    console.log(options.isolation ? "tenants are isolated" : "schema current, tenants isolated");
+    const upkeep = isAll && pending.length === 0 ? await upkeepFindings(pool, new Date()) : [];
+    const findings = [...schema, ...isolation, ...upkeep];
+    for (const finding of findings) console.log(finding);
+    if (findings.length > 0) return false;
+    console.log(
+      isAll
+        ? "schema current, tenants isolated, partitions and rollups up to date"
+        : "tenants are isolated",
+    );
     return true;
   } finally {
     await pool.end();

@@ -18,6 +18,7 @@ import {
   encodeRollup,
   ROLLUP_COLUMNS,
   type RollupColumns,
+  type RollupText,
 } from "./rollup-encoding.ts";
 import { type ArrayColumns, parseColumns, type ShapeCache } from "./samples.ts";
 
@@ -364,9 +365,7 @@ async function mergedHour(
   routerIds: readonly RouterId[],
   hourMs: number,
 ): Promise<RouterRollups[]> {
-  const { rows } = await client.query<
-    RollupColumns & { router_id: RouterId; shape_id: string; bucket: Date; last_at: Date }
-  >(
+  const { rows } = await client.query<RollupText & { router_id: RouterId }>(
     `select r.router_id, r.shape_id, r.bucket, r.last_at, ${ROLLUP_COLUMNS.map((name) => `r.${name}::text`).join(", ")}
      from rollups_5m r
      where r.tenant_id = $1 and r.router_id = any ($2) and r.bucket >= $3 and r.bucket < $4

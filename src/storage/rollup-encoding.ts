@@ -74,15 +74,25 @@ function textOf(
   return `{${texts.join(",")}}`;
 }
 
-/** A row of `cells` values, read whole. */
-export function decodeRollup(
-  row: RollupColumns & { readonly shape_id: string; readonly bucket: Date; readonly last_at: Date },
-  cells: number,
-): Rollup {
+/** A row as it is read: of gauges or of counters some columns may be left out. */
+export interface RollupText extends Omit<RollupColumns, GaugeColumn> {
+  readonly shape_id: string;
+  readonly bucket: Date;
+  readonly last_at: Date;
+  readonly minima: string | null;
+  readonly maxima: string | null;
+  readonly lasts: string | null;
+  readonly sums: string | null;
+}
+
+type GaugeColumn = "minima" | "maxima" | "lasts" | "sums";
+
+/** `cells` values: those of a row, or of the part of it that was read. */
+export function decodeRollup(row: RollupText, cells: number): Rollup {
   const increases =
-    row.increases === null
-      ? parseFloats(row.float_increases ?? "{}", cells)
-      : parseIntegers(row.increases, cells);
+    row.float_increases === null
+      ? parseIntegers(row.increases ?? nothing(cells), cells)
+      : parseFloats(row.float_increases, cells);
   const coveredMs = expanded(row.covered_ms, cells);
   for (let cell = 0; cell < cells; cell++) if (increases.present[cell] !== 1) coveredMs[cell] = 0;
   return {
@@ -93,10 +103,10 @@ export function decodeRollup(
     coveredMs,
     resets: Int32Array.from(expanded(row.resets, cells)),
     increases: unsigned(increases),
-    minima: withNaN(parseFloats(row.minima, cells)),
-    maxima: withNaN(parseFloats(row.maxima, cells)),
-    lasts: withNaN(parseFloats(row.lasts, cells)),
-    sums: withNaN(parseFloats(row.sums, cells)),
+    minima: gaugesOf(row.minima, cells),
+    maxima: gaugesOf(row.maxima, cells),
+    lasts: gaugesOf(row.lasts, cells),
+    sums: gaugesOf(row.sums, cells),
   };
 }
 
@@ -104,9 +114,14 @@ function unsigned({ values }: ParsedArray<BigInt64Array | Float64Array>): Rollup
   return values instanceof Float64Array ? values : new BigUint64Array(values.buffer);
 }
 
-function withNaN({ values, present }: ParsedArray<Float64Array>): Float64Array {
-  for (let cell = 0; cell < values.length; cell++)
-    if (present[cell] !== 1) values[cell] = Number.NaN;
+function nothing(cells: number): string {
+  return `{${new Array(cells).fill("NULL").join(",")}}`;
+}
+
+function gaugesOf(text: string | null, cells: number): Float64Array {
+  if (text === null) return new Float64Array(cells).fill(Number.NaN);
+  const { values, present } = parseFloats(text, cells);
+  for (let cell = 0; cell < cells; cell++) if (present[cell] !== 1) values[cell] = Number.NaN;
   return values;
 }
 

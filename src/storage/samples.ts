@@ -123,9 +123,9 @@ function keyOf(tenantId: TenantId, id: string): string {
 
 export interface SeriesRequest {
   readonly routerId: RouterId;
-  readonly metric: string;
+  readonly metrics: readonly string[];
   /** Dotted; undefined: all instances. */
-  readonly instance?: string | undefined;
+  readonly instances?: readonly string[] | undefined;
   readonly from: Date;
   /** Not included. */
   readonly to: Date;
@@ -148,13 +148,13 @@ const SERIES_POINTS_MAX = 1_000_000;
 /** Thrown when a request asks for more points than one answer holds: a shorter time or one instance is the remedy. */
 export class SeriesTooLongError extends Error {}
 
-/** The series of a metric of one router, in the order of modules and instances. Rejects with SeriesTooLongError. */
+/** The series of some metrics of one router, in the order of modules. Rejects with SeriesTooLongError. */
 export async function sampleSeries(
   client: TenantClient,
   tenantId: TenantId,
   request: SeriesRequest,
 ): Promise<SampleSeries[]> {
-  const windows = await windowsOf(client, tenantId, request);
+  const windows = await windowsOf(client, "samples", request);
   const series = new Map<string, OpenSeries>();
   let points = 0;
   const batches = rowsInBatches<ArrayColumns & { window: number; polled_at: Date }>(
@@ -182,21 +182,20 @@ export async function sampleSeries(
       points += window.instances.length;
       if (points > SERIES_POINTS_MAX) {
         throw new SeriesTooLongError(
-          `Cannot return more than ${SERIES_POINTS_MAX} points of "${request.metric}"; ask for a shorter time or one instance`,
+          `Cannot return more than ${SERIES_POINTS_MAX} points; ask for a shorter time, fewer metrics or fewer interfaces`,
         );
       }
       appendPoints(series, window, row.polled_at, parseColumns(row, window.instances.length));
     }
   }
-  return [...series.values()]
-    .filter((one) => one.points.length > 0)
-    .map((one) => ({ ...one, metric: request.metric }));
+  return [...series.values()];
 }
 
 /** Where a metric stands in the rows of one shape: `instances.length` values from `first`, which counts from 1. */
-interface Window {
+export interface SeriesWindow {
   readonly shapeId: string;
   readonly module: string;
+  readonly metric: string;
   readonly first: number;
   readonly instances: readonly string[];
   readonly labels: readonly Labels[];
@@ -204,63 +203,77 @@ interface Window {
 
 interface OpenSeries {
   readonly module: string;
+  readonly metric: string;
   readonly instance: string;
   labels: Labels;
   readonly points: { at: Date; value: bigint | number }[];
 }
 
-/** The shapes the router's samples of that time have, as far as they hold the metric (and the instance). */
-async function windowsOf(
+const TIME_COLUMN = { samples: "polled_at", rollups_5m: "bucket", rollups_1h: "bucket" } as const;
+
+/** Where the metrics (of the instances) stand in the router's rows of that time. */
+export async function windowsOf(
   client: TenantClient,
-  tenantId: TenantId,
+  table: keyof typeof TIME_COLUMN,
   request: SeriesRequest,
-): Promise<Window[]> {
-  const { rows } = await client.query<{
-    id: string;
-    module: string;
-    position: number;
-    instances: string[];
-    labels: Labels[];
-  }>(
-    // Each step looks up the next shape in the index (router_id, shape_id, polled_at): a handful of look-ups, where
-    // "select distinct" would read every sample of the time.
+): Promise<SeriesWindow[]> {
+  const time = TIME_COLUMN[table];
+  const { rows } = await client.query<Shape & { id: string }>(
+    // Each step looks up the next shape in the index (router_id, shape_id, time): a handful of look-ups, where
+    // "select distinct" would read every row of the time.
     `with recursive used (shape_id) as (
-       (select s.shape_id from samples s
-        where s.tenant_id = $1 and s.router_id = $2 and s.polled_at >= $3 and s.polled_at < $4
+       (select s.shape_id from ${table} s
+        where s.tenant_id = $1 and s.router_id = $2 and s.${time} >= $3 and s.${time} < $4
         order by s.shape_id limit 1)
        union all
-       select (select s.shape_id from samples s
-               where s.tenant_id = $1 and s.router_id = $2 and s.polled_at >= $3 and s.polled_at < $4
+       select (select s.shape_id from ${table} s
+               where s.tenant_id = $1 and s.router_id = $2 and s.${time} >= $3 and s.${time} < $4
                  and s.shape_id > u.shape_id
                order by s.shape_id limit 1)
        from used u where u.shape_id is not null
      )
-     select h.id, h.module, array_position(h.metrics, $5) as position, h.instances, h.labels
+     select h.id, h.module, h.metrics, h.instances, h.labels
      from used u join sample_shapes h on h.tenant_id = $1 and h.id = u.shape_id
-     where $5 = any (h.metrics)
+     where h.metrics && $5::text[]
      order by h.module, h.id`,
-    [tenantId, request.routerId, request.from, request.to, request.metric],
+    [client.tenantId, request.routerId, request.from, request.to, request.metrics],
   );
-  return rows.flatMap(({ id, module, position, instances, labels }) => {
-    const first = (position - 1) * instances.length + 1;
-    if (request.instance === undefined) return [{ shapeId: id, module, first, instances, labels }];
-    const i = instances.indexOf(request.instance);
-    const ofInstance = { instances: instances.slice(i, i + 1), labels: labels.slice(i, i + 1) };
-    return i === -1 ? [] : [{ shapeId: id, module, first: first + i, ...ofInstance }];
+  return rows.flatMap(({ id, ...shape }) => windowsIn(id, shape, request));
+}
+
+/** Pure. */
+export function windowsIn(
+  shapeId: string,
+  { module, metrics, instances, labels }: Shape,
+  wanted: Pick<SeriesRequest, "metrics" | "instances">,
+): SeriesWindow[] {
+  return wanted.metrics.flatMap((metric) => {
+    const m = metrics.indexOf(metric);
+    if (m === -1) return [];
+    const first = m * instances.length + 1;
+    if (wanted.instances === undefined) {
+      return [{ shapeId, module, metric, first, instances, labels }];
+    }
+    return wanted.instances.flatMap((instance) => {
+      const i = instances.indexOf(instance);
+      const one = { instances: instances.slice(i, i + 1), labels: labels.slice(i, i + 1) };
+      return i === -1 ? [] : [{ shapeId, module, metric, first: first + i, ...one }];
+    });
   });
 }
 
 function appendPoints(
   series: Map<string, OpenSeries>,
-  window: Window,
+  window: SeriesWindow,
   at: Date,
   { values, present }: ParsedArray<BigInt64Array | Float64Array>,
 ): void {
   window.instances.forEach((instance, i) => {
     const value = values[i];
     if (present[i] !== 1 || value === undefined) return;
-    const key = `${window.module}/${instance}`;
-    const one = series.get(key) ?? { module: window.module, instance, labels: {}, points: [] };
+    const { module, metric } = window;
+    const key = `${module}/${metric}/${instance}`;
+    const one = series.get(key) ?? { module, metric, instance, labels: {}, points: [] };
     one.labels = window.labels[i] ?? {};
     one.points.push({ at, value });
     series.set(key, one);

@@ -497,8 +497,8 @@ describe("a series", () => {
       withTenant(storage.app, alpha.id, (client) =>
         sampleSeries(client, alpha.id, {
           routerId: id,
-          metric: "ifHCInOctets",
-          instance,
+          metrics: ["ifHCInOctets"],
+          instances: instance === undefined ? undefined : [instance],
           from: new Date(at(5)),
           to: new Date(at(0)),
         }),
@@ -526,7 +526,7 @@ describe("a series", () => {
   });
 
   it("of what nobody measured is empty", async () => {
-    const request = { routerId: router(), metric: "nothing", from: LONG_AGO, to: new Date() };
+    const request = { routerId: router(), metrics: ["nothing"], from: LONG_AGO, to: new Date() };
 
     const series = await withTenant(storage.app, alpha.id, (client) =>
       sampleSeries(client, alpha.id, request),
