@@ -158,7 +158,35 @@ test("our own modules and profiles load, and the default profile is system and i
   const modules = await loadModules(join(config, "modules"));
   const profiles = await loadProfiles(join(config, "profiles.yaml"), modules);
 
-  expect([...modules.keys()].sort()).toEqual(["if_mib", "if_mib_full", "system"]);
+  expect([...modules.keys()].sort()).toEqual([
+    "bgp4",
+    "cdp",
+    "cisco_device",
+    "cisco_sensor",
+    "entity",
+    "entity_sensor",
+    "fortinet",
+    "hrProcessor",
+    "hrStorage",
+    "hrSystem",
+    "huawei",
+    "huawei_optics",
+    "if_mib",
+    "if_mib_full",
+    "ip_mib",
+    "juniper",
+    "juniper_optics",
+    "lldp",
+    "mikrotik",
+    "ospf",
+    "system",
+    "ucd",
+  ]);
+  for (const module of modules.values()) {
+    const plan = collectionPlan(module);
+    const planned = [...plan.scalarMetrics, ...schemesOf(plan)].map(({ metric }) => metric);
+    expect(new Set(planned)).toEqual(new Set(module.metrics));
+  }
   expect(modules.get("if_mib_full")?.metrics).toHaveLength(39);
   expect(profiles.default).toEqual(["system", "if_mib"]);
 });
