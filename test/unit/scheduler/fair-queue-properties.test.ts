@@ -19,8 +19,8 @@ import {
 } from "./onlookers.ts";
 
 /** Histories checked, split so that a broken one is found at a seed of its own. Each failure prints seed and plan. */
-const SEEDS = [20_260, 20_261, 20_262, 20_263];
-const HISTORIES_A_SEED = 2_600;
+const SEEDS = [20_250, 20_251, 20_252, 20_253, 20_260, 20_261, 20_262, 20_263];
+const HISTORIES_A_SEED = 1_300;
 
 const onlookersOf = (lateMs: number): Onlooker[] => [
   provenBound(lateMs),
