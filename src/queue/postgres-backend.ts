@@ -22,8 +22,7 @@ export const createPollBackend: BackendFactory<PostgresQueueBackend, PostgresCon
   options,
   { blocking: isReader } = {},
 ) => {
-  const connection = new PostgresConnection(options.connection);
-  prepareStatements(connection.pool);
+  const connection = new PollConnection(options.connection);
   return isReader
     ? new PostgresEventReader(connection, queueName, options)
     : new PollBackend(connection, queueName, options);
@@ -40,6 +39,33 @@ const ADD_JOBS = `
     returning 1
   )
   select pg_notify('bullmq_jobs', $1) where exists (select from added)`;
+
+type ListenClient = Awaited<ReturnType<PostgresConnection["getListenClient"]>>;
+
+class PollConnection extends PostgresConnection {
+  readonly #guarded = new WeakSet<ListenClient>();
+
+  constructor(options: PostgresConnectionOptions) {
+    super(options);
+    prepareStatements(this.pool);
+  }
+
+  /**
+   * BullMQ takes the listeners off a client before it says goodbye. A Postgres that dies in that moment would end our
+   * process with an error that nobody listens to.
+   */
+  override async getListenClient(): Promise<ListenClient> {
+    const client = await super.getListenClient();
+    if (this.#guarded.has(client)) return client;
+    this.#guarded.add(client);
+    const removeAllListeners = client.removeAllListeners.bind(client);
+    client.removeAllListeners = (event) => {
+      removeAllListeners(event);
+      return client.on("error", () => undefined);
+    };
+    return client;
+  }
+}
 
 class PollBackend extends PostgresQueueBackend {
   /** Adds jobs that may start at once, have ids of their own and belong to no other job. */
