@@ -76,7 +76,7 @@ interface Task {
  */
 export async function startMaintenance(
   parts: MaintenanceParts,
-  config: Config,
+  config: Pick<Config, "tiers">,
 ): Promise<Stoppable> {
   const { metrics, clock, log } = parts;
   reportUpkeep(log, "made", await makePartitionsAhead(parts.pool, new Date(clock.now())));
@@ -134,7 +134,7 @@ export async function startMaintenance(
   };
 }
 
-function tasksOf(parts: MaintenanceParts, config: Config): Task[] {
+function tasksOf(parts: MaintenanceParts, config: Pick<Config, "tiers">): Task[] {
   const { pool, rollupPool, log } = parts;
   const retentionDays = retentionOf(config);
   const shapes = new ShapeCache();
@@ -182,7 +182,7 @@ function tasksOf(parts: MaintenanceParts, config: Config): Task[] {
   ];
 }
 
-function retentionOf({ tiers }: Config): RetentionDays {
+function retentionOf({ tiers }: Pick<Config, "tiers">): RetentionDays {
   const days = (key: "retentionDays" | "rollups5mDays" | "rollups1hDays") =>
     Object.fromEntries(TIERS.map((tier) => [tier, tiers[tier][key]])) as Record<Tier, number>; // One entry a tier.
   return {

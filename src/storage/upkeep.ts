@@ -55,7 +55,7 @@ const DEAD_SHARE_MAX = 0.3;
 async function bloatedTables(pool: Queryable): Promise<string[]> {
   const { rows } = await pool.query<{ relname: string; n_dead_tup: string; share: number }>(
     `select relname, n_dead_tup, n_dead_tup::float8 / (n_live_tup + n_dead_tup) as share from pg_stat_user_tables
-     where schemaname = 'public' and n_dead_tup >= $1 and n_dead_tup > $2 * (n_live_tup + n_dead_tup)
+     where schemaname = 'public' and n_dead_tup >= $1::bigint and n_dead_tup > $2::float8 * (n_live_tup + n_dead_tup)
      order by n_dead_tup desc`,
     [DEAD_ROWS_MIN, DEAD_SHARE_MAX],
   );
