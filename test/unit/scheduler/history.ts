@@ -200,6 +200,7 @@ class History {
       this.#queue.cancel(poll);
       seen.waiting.delete(poll);
       seen.cancelled++;
+      this.#noteContention(); // Polls may come at the same moment: it paused nevertheless.
     }
   }
 
