@@ -6,6 +6,7 @@ import { collectionPlan } from "../modules/collection-plan.ts";
 import { loadModules } from "../modules/load-modules.ts";
 import { loadProfiles, modulesFor } from "../modules/profiles.ts";
 import { openTransport } from "../snmp/transport.ts";
+import { saveAnswerLimits } from "../storage/answer-limits.ts";
 import { followChanges } from "../storage/change-feed.ts";
 import { openSampleWriter } from "../storage/copy.ts";
 import { isRefusal } from "../storage/errors.ts";
@@ -18,6 +19,7 @@ import { ShapeRegistry } from "../storage/shapes.ts";
 import { heartbeat, removeWorker } from "../storage/workers.ts";
 import { watchEventLoop } from "../worker/event-loop-pressure.ts";
 import { GroupCommit } from "../worker/group-commit.ts";
+import { LimitsKeeper } from "../worker/limits-keeper.ts";
 import type { PlannedModule } from "../worker/poll-router.ts";
 import { shareOfRoom } from "../worker/pressure.ts";
 import { type PollTarget, RouterDirectory } from "../worker/router-directory.ts";
@@ -74,6 +76,14 @@ export async function startWorkerRole(
     );
     const transport = started.push("SNMP sockets", await openTransport({}));
     started.push("writer", writer);
+    const limits = started.push(
+      "answer limits",
+      new LimitsKeeper(
+        (tenantId, learnt) =>
+          withTenant(app, tenantId, (client) => saveAnswerLimits(client, learnt, new Date())),
+        log,
+      ),
+    );
     const pressures = [
       {
         reason: "writer",
@@ -104,6 +114,7 @@ export async function startWorkerRole(
               if (texts !== undefined) await saveTextFacts(client, routerId, texts, seenAt);
               if (sections !== undefined) await saveInventory(client, routerId, sections, seenAt);
             }),
+          keepLimits: (...learnt) => limits.keep(...learnt),
           heartbeat: ({ slots, ...beat }) =>
             heartbeat(state, { ...beat, version, free: Math.max(0, slots - beat.busy) }),
           removeWorker: (workerId) => removeWorker(state, workerId),

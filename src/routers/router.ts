@@ -43,6 +43,19 @@ export type SnmpCredential =
       readonly privPassword?: string;
     };
 
+/** How much of one table a router answers at once, as walking it has taught. Plain JSON. */
+export interface AnswerLimits {
+  readonly answerBytesMax: number;
+  /** What answers may still grow to; absent when nobody has said so far. */
+  readonly answerBytesCeiling?: number;
+  readonly repetitionsMax: number;
+  readonly varbindsMax: number;
+  /** Why the limits are what they are, in one sentence; absent when nothing went wrong. */
+  readonly why?: string;
+  /** When the limits were learnt, in milliseconds since the Unix epoch: they are tried anew from time to time. */
+  readonly limitsSinceMs: number;
+}
+
 /** Names as snmp_exporter spells them. */
 export const AUTH_PROTOCOLS = ["MD5", "SHA", "SHA224", "SHA256", "SHA384", "SHA512"] as const;
 export type AuthProtocol = (typeof AUTH_PROTOCOLS)[number];

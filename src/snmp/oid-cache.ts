@@ -16,7 +16,7 @@ export interface EncodedOids {
   readonly inOidOrder: readonly EncodedOid[];
   /** The list in pieces that fit into one GET. */
   readonly chunks: readonly (readonly EncodedOid[])[];
-  /** Tells lists apart where a mistake costs no more than a hint. */
+  /** Tells lists apart where a mistake costs no more than a hint; readable: its first OID, how many follow, a hash. */
   readonly key: string;
 }
 
@@ -51,10 +51,8 @@ function encode(oids: readonly string[]): EncodedOids {
   const chunks: EncodedOid[][] = [];
   for (let at = 0; at < list.length; at += NAMES_A_GET)
     chunks.push(list.slice(at, at + NAMES_A_GET));
-  return {
-    list,
-    inOidOrder: list.toSorted((a, b) => compareOidBytes(a.octets, b.octets)),
-    chunks,
-    key: fnv1a32(oids.join()).toString(36),
-  };
+  const inOidOrder = list.toSorted((a, b) => compareOidBytes(a.octets, b.octets));
+  const hash = fnv1a32(oids.join()).toString(36);
+  const key = `${inOidOrder[0]?.dotted ?? ""}+${Math.max(list.length - 1, 0)}/${hash}`;
+  return { list, inOidOrder, chunks, key };
 }

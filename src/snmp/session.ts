@@ -3,7 +3,7 @@
  * version and at the security level of the credential and never below it. Whatever the router does is an outcome.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { SnmpCredential } from "../routers/router.ts";
+import type { AnswerLimits, SnmpCredential } from "../routers/router.ts";
 import { peerAddress } from "./address.ts";
 import type { Answer, Fault, Report } from "./arrival.ts";
 import {
@@ -17,7 +17,7 @@ import { TAG } from "./ber.ts";
 import type { Request } from "./codec.ts";
 import { communityFraming, type Framing, usmFraming } from "./framing.ts";
 import type { EncodedOids, OidCache } from "./oid-cache.ts";
-import type { WalkMemory } from "./sizing.ts";
+import { limitsWorthKeeping, memoryOfLimits, type WalkMemory } from "./sizing.ts";
 import type { Transport } from "./transport.ts";
 import type { UsmEngine } from "./usm-cache.ts";
 import { USM_REPORT } from "./usm-message.ts";
@@ -33,6 +33,8 @@ export interface Target {
   readonly credential: SnmpCredential;
   /** What is remembered of engines and tables is remembered under this: tenant/zone/address/port. */
   readonly usmKey: string;
+  /** What walks of its tables once learnt about sizes, for a process that has not made any. */
+  readonly answerLimits?: Readonly<Record<string, AnswerLimits>>;
 }
 
 export interface Session {
@@ -40,6 +42,8 @@ export interface Session {
   readonly stats: Readonly<SessionStats>;
   readonly oids: OidCache;
   readonly clock: Clock;
+  /** What this poll's walks learnt about sizes that was not known before and is worth keeping, by walk. */
+  readonly learnt: ReadonlyMap<string, AnswerLimits>;
   /** What the last walk of these columns of this router learnt, if this process made one. */
   recall(columns: EncodedOids): WalkMemory | undefined;
   remember(columns: EncodedOids, memory: WalkMemory): void;
@@ -75,7 +79,9 @@ class RouterSession implements Session {
   readonly stats: SessionStats = { requests: 0, retries: 0, bytesIn: 0 };
   readonly oids: OidCache;
   readonly clock: Clock;
+  readonly learnt = new Map<string, AnswerLimits>();
   readonly #memories: Map<string, WalkMemory>;
+  readonly #answerLimits: Readonly<Record<string, AnswerLimits>>;
   readonly #limits: SessionLimits;
   #conversation: Conversation | undefined;
   readonly #engine: UsmEngine | undefined;
@@ -91,6 +97,7 @@ class RouterSession implements Session {
     this.version = credential.version;
     this.oids = transport.oids;
     this.clock = transport.clock;
+    this.#answerLimits = target.answerLimits ?? {};
     this.#memories = memoriesOf(transport, `${target.usmKey}|${target.context}`);
     let framing: Framing;
     if (credential.version === "3") {
@@ -106,10 +113,13 @@ class RouterSession implements Session {
   }
 
   recall(columns: EncodedOids): WalkMemory | undefined {
-    return this.#memories.get(columns.key);
+    const stored = this.#answerLimits[columns.key];
+    return this.#memories.get(columns.key) ?? (stored && memoryOfLimits(stored));
   }
 
   remember(columns: EncodedOids, memory: WalkMemory): void {
+    const worthKeeping = limitsWorthKeeping(memory, this.recall(columns));
+    if (worthKeeping !== undefined) this.learnt.set(columns.key, worthKeeping);
     if (this.#memories.size >= TABLES_A_ROUTER && !this.#memories.has(columns.key)) {
       this.#memories.clear();
     }

@@ -9,21 +9,44 @@
  * arrive here. Pure.
  */
 
+import type { AnswerLimits } from "../routers/router.ts";
+
 /** What a walk has learnt about one table of one router, for the next walk of it. Plain JSON. */
-export interface WalkMemory {
+export interface WalkMemory extends AnswerLimits {
   /** Rows of each column, in the order the columns were asked for. */
   readonly rows: readonly number[];
   /** Octets of one varbind of each column, on average. */
   readonly bytesEach: readonly number[];
-  readonly answerBytesMax: number;
-  /** What answers may still grow to; absent when nobody has said so far. */
-  readonly answerBytesCeiling?: number;
-  readonly repetitionsMax: number;
-  readonly varbindsMax: number;
-  /** Why the limits are what they are; absent when nothing went wrong. */
-  readonly why?: string;
-  /** When the limits were learnt: they are tried anew from time to time. */
-  readonly limitsSinceMs: number;
+}
+
+/** Nothing about rows, only how much may be asked. */
+export function memoryOfLimits(limits: AnswerLimits): WalkMemory {
+  return { ...limits, rows: [], bytesEach: [] };
+}
+
+/**
+ * What is worth writing down of `now`: undefined while sizes still grow or nothing is special about them, and while it
+ * is what was known `before`, to the hour.
+ */
+export function limitsWorthKeeping(
+  { rows: _rows, bytesEach: _bytesEach, ...now }: WalkMemory,
+  before: AnswerLimits | undefined,
+): AnswerLimits | undefined {
+  const isSettled =
+    now.why !== undefined ||
+    now.answerBytesCeiling !== undefined ||
+    now.answerBytesMax === ANSWER_BYTES_MAX ||
+    now.repetitionsMax < REPETITIONS_MAX;
+  if (!isSettled) return undefined;
+  const isKnown =
+    before !== undefined &&
+    now.answerBytesMax === before.answerBytesMax &&
+    now.answerBytesCeiling === before.answerBytesCeiling &&
+    now.repetitionsMax === before.repetitionsMax &&
+    now.why === before.why &&
+    now.varbindsMax >= before.varbindsMax &&
+    now.limitsSinceMs - before.limitsSinceMs < KEPT_AGAIN_MS;
+  return isKnown ? undefined : now;
 }
 
 /** A request that was made: so many columns, so many rows of each. */
@@ -72,6 +95,8 @@ const LONELY_ANSWERS = 2;
 const MEMORY_MS = 6 * 3_600_000;
 /** An answer smaller than this is not what an agent's message size looks like. */
 const ANSWER_BYTES_MIN = 200;
+/** Limits that were found out anew and are the same are written again after this long. */
+const KEPT_AGAIN_MS = 3_600_000;
 /** Of the octets an agent cut an answer off at, what is asked for from then on: rows differ in length. */
 const CUT_SHARE = 0.97;
 const REMARKS_MAX = 8;
@@ -80,6 +105,7 @@ export class Sizing {
   /** What happened, in order: the first few, for a reader. */
   readonly remarks: string[] = [];
   readonly #overheadBytes: number;
+  readonly #nowMs: number;
   readonly #limitsSinceMs: number;
   #answerBytesMax = ANSWER_BYTES;
   #answerBytesCeiling = ANSWER_BYTES_MAX;
@@ -102,6 +128,7 @@ export class Sizing {
     const { memory, nowMs, framing, repetitionsMax = REPETITIONS_MAX } = options;
     this.#overheadBytes = OVERHEAD_BYTES[framing];
     this.#repetitionsMax = repetitionsMax;
+    this.#nowMs = nowMs;
     this.#limitsSinceMs = nowMs;
     if (memory === undefined || nowMs - memory.limitsSinceMs > MEMORY_MS) return;
     this.#limitsSinceMs = memory.limitsSinceMs;
@@ -220,8 +247,9 @@ export class Sizing {
   tooMuch(asked: Batch, why: string): void {
     const failed = asked.columns * asked.repetitions;
     this.#hasFailed = true;
-    this.#why = `${asked.columns} columns × ${asked.repetitions} rows: ${why}`;
-    this.remark(this.#why);
+    const what = `${asked.columns} columns × ${asked.repetitions} rows: ${why}`;
+    this.#why = `${what} at ${new Date(this.#nowMs).toISOString()}`;
+    this.remark(what);
     this.#reach = Math.max(Math.floor(asked.repetitions / 2), 1);
     this.#varbindsCeiling = Math.min(this.#varbindsCeiling, Math.max(failed, 2));
     this.#varbindsMax = Math.max(Math.floor(Math.min(this.#varbindsMax, failed) / 2), 1);
@@ -239,6 +267,14 @@ export class Sizing {
     this.#varbindsMax = Math.min(this.#varbindsMax, LAST_RESORT_VARBINDS);
     // Another silence would cost another round of timeouts: no growing until this is forgotten.
     this.#varbindsCeiling = this.#varbindsMax + 1;
+  }
+
+  /** Why no more is asked for at once than is, for a reader; undefined while nothing stands in the way. */
+  get explanation(): string | undefined {
+    if (this.#why === undefined) return undefined;
+    const rows = this.#repetitionsMax < REPETITIONS_MAX ? `, ${this.#repetitionsMax} rows` : "";
+    const most = `${this.#varbindsMax} varbinds${rows}, ${this.#answerBytesMax} octets`;
+    return `Asks for at most ${most} at once because of ${this.#why}`;
   }
 
   remark(what: string): void {

@@ -25,6 +25,8 @@ export interface Effort {
   readonly rttMsMax: number;
   /** What was tolerated or adapted to, in the order it happened; the first few. */
   readonly remarks: readonly string[];
+  /** Why no more was asked for at once than was; absent while nothing stands in the way. */
+  readonly sizing?: string;
 }
 
 export interface Fetched {
@@ -190,9 +192,11 @@ export async function walkColumns(
   const failures = failed === undefined ? walk.failures : [failed, ...walk.failures];
   const learnt = walk.memory();
   if (failed === undefined) session.remember(encoded, learnt);
-  const { remarks } = walk.sizing;
+  const { remarks, explanation } = walk.sizing;
   const table = walk.finish(columns);
-  return { ...fetched(table, failures, walk.hasBegun, effort, remarks), memory: learnt };
+  const result = fetched(table, failures, walk.hasBegun, effort, remarks);
+  if (explanation === undefined) return { ...result, memory: learnt };
+  return { ...result, effort: { ...result.effort, sizing: explanation }, memory: learnt };
 }
 
 /** Asks on in as many lanes as there may be; resolves with what cut the walk short, if anything did. */

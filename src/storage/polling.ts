@@ -1,5 +1,5 @@
 import type { Discovery } from "../routers/inventory.ts";
-import type { Router, RouterId, SnmpCredential } from "../routers/router.ts";
+import type { AnswerLimits, Router, RouterId, SnmpCredential } from "../routers/router.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import { unsealCredential } from "./credentials.ts";
 import { type Pool, withTenant } from "./pool.ts";
@@ -13,6 +13,8 @@ export interface PollableRouter {
   readonly credential: SnmpCredential;
   /** How its inventory was read last; undefined before that. */
   readonly discovery: Discovery | undefined;
+  /** What walks of its tables have learnt about sizes, by walk. */
+  readonly answerLimits: Readonly<Record<string, AnswerLimits>>;
 }
 
 /**
@@ -27,11 +29,17 @@ export function routersForPolling(
 ): Promise<Map<RouterId, PollableRouter>> {
   return withTenant(pool, tenantId, async (client) => {
     const { rows } = await client.query<
-      RouterRow & { sealed: Buffer; discovery: Discovery | null }
+      RouterRow & {
+        sealed: Buffer;
+        discovery: Discovery | null;
+        answer_limits: Record<string, AnswerLimits> | null;
+      }
     >(
       `select ${ROUTER_COLUMNS}, c.sealed,
          (select i.document from inventories i
-          where i.tenant_id = $1 and i.router_id = r.id and i.section = 'discovery') as discovery
+          where i.tenant_id = $1 and i.router_id = r.id and i.section = 'discovery') as discovery,
+         (select jsonb_object_agg(l.walk, l.limits) from answer_limits l
+          where l.tenant_id = $1 and l.router_id = r.id) as answer_limits
        from routers r
        join credentials c on c.tenant_id = r.tenant_id and c.id = r.credential_id
        join tenants t on t.id = r.tenant_id
@@ -47,6 +55,7 @@ export function routersForPolling(
           router: routerOf(row),
           credential: unsealCredential(dataKey, tenantId, row.credential_id, row.sealed),
           discovery: row.discovery ?? undefined,
+          answerLimits: row.answer_limits ?? {},
         },
       ]),
     );

@@ -5,6 +5,7 @@
 export const TENANT_ROW_TABLES = [
   "text_facts",
   "inventories",
+  "answer_limits",
   "interfaces",
   "routers",
   "credentials",

@@ -146,12 +146,15 @@ async function walkTables(
   const failures: { outcome: FetchOutcome; reason: string | undefined }[] = [];
   const repetitions = module.maxRepetitions > 0 ? module.maxRepetitions : undefined;
   let rowsRead = 0;
+  /** Why the first table that is asked for in small pieces is; no failure. */
+  let sizing: string | undefined;
   const walk = async (columns: readonly string[]): Promise<FetchedTable> => {
-    const { table, outcome, reason } = await walkColumns(session, columns, {
+    const { table, outcome, reason, effort } = await walkColumns(session, columns, {
       rowsMax: limits.tableRowsMax,
       ...(repetitions === undefined ? {} : { repetitions }),
     });
     if (outcome !== "answered") failures.push({ outcome, reason });
+    sizing ??= effort.sizing;
     rowsRead += table.instances.length;
     return table;
   };
@@ -169,7 +172,7 @@ async function walkTables(
   }
   session.setPace({});
   const [failure] = failures;
-  if (failure === undefined) return { tables, outcome: "answered", reason: undefined };
+  if (failure === undefined) return { tables, outcome: "answered", reason: sizing };
   const outcome = rowsRead > 0 ? "partial" : failure.outcome;
   return { tables, outcome, reason: failure.reason };
 }

@@ -1,6 +1,6 @@
 import { LruCache } from "../lib/lru-cache.ts";
 import type { Discovery } from "../routers/inventory.ts";
-import type { Router, RouterId, SnmpCredential } from "../routers/router.ts";
+import type { AnswerLimits, Router, RouterId, SnmpCredential } from "../routers/router.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 
 /**
@@ -13,6 +13,8 @@ export interface PollTarget {
   readonly credential: SnmpCredential;
   /** How its inventory was read last, as far as is known here; undefined before that. */
   readonly discovery: Discovery | undefined;
+  /** What walks of its tables had learnt about sizes when it was read here. */
+  readonly answerLimits?: Readonly<Record<string, AnswerLimits>>;
 }
 
 /** Targets kept in memory; about 2 kB each. More routers than this in one worker's zones cost a query each poll. */

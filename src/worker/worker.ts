@@ -26,6 +26,7 @@ import {
   type InventoryReaderOptions,
   type InventoryReading,
 } from "./inventory-reader.ts";
+import type { LimitsKeeper } from "./limits-keeper.ts";
 import { type PlannedModule, pollRouter, probeRouter } from "./poll-router.ts";
 import { offeredSlots, type Pressure } from "./pressure.ts";
 import type { PollTarget, RouterDirectory } from "./router-directory.ts";
@@ -68,6 +69,8 @@ export interface WorkerDependencies {
   readonly saveInventory: SaveInventory;
   /** How a router's inventory was read last, by any worker. */
   readonly discoveryOf: (tenantId: TenantId, routerId: RouterId) => Promise<Discovery | undefined>;
+  /** Takes note of what a poll learnt about the sizes of answers, by walk. */
+  readonly keepLimits: LimitsKeeper["keep"];
   readonly heartbeat: (beat: Heartbeat) => Promise<{ readonly desiredConcurrency: number | null }>;
   readonly removeWorker: (workerId: string) => Promise<void>;
   readonly metrics: Metrics;
@@ -279,6 +282,7 @@ function createPoll(
             polled,
             deadlineMs,
           );
+    dependencies.keepLimits(job.tenantId, job.routerId, session.learnt);
     const completion = ended(polled.outcome);
     if (!lease.isHeld()) throw new LeaseLostError(job.routerId);
 
@@ -324,7 +328,7 @@ function sessionFor(
   deadlineMs: number,
   options: WorkerOptions,
 ): Session {
-  const { router, credential } = target;
+  const { router, credential, answerLimits } = target;
   return openSession(
     transport,
     {
@@ -333,6 +337,7 @@ function sessionFor(
       context: router.context,
       credential,
       usmKey: `${router.tenantId}/${router.zone}/${router.address}/${router.port}`,
+      ...(answerLimits === undefined ? {} : { answerLimits }),
     },
     {
       deadlineMs,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { uuidv7 } from "../../src/lib/uuid.ts";
 import type { PollResult } from "../../src/routers/samples.ts";
+import { saveAnswerLimits } from "../../src/storage/answer-limits.ts";
 import { createApiKey } from "../../src/storage/api-keys.ts";
 import { openSampleWriter } from "../../src/storage/copy.ts";
 import { sqlStateOf } from "../../src/storage/errors.ts";
@@ -61,6 +62,8 @@ async function fill(tenant: Tenant): Promise<void> {
     await saveTextFacts(client, router.id, [fact], now);
     const discovery = { readAtMs: {}, answering: [], signals: {} };
     await saveInventory(client, router.id, { documents: [], discovery }, now);
+    const limits = { answerBytesMax: 1_400, repetitionsMax: 9, varbindsMax: 90, limitsSinceMs: 0 };
+    await saveAnswerLimits(client, [{ routerId: router.id, walk: "1.3+1/x", limits }], now);
   });
   const atMs = now.getTime();
   const result: PollResult = {

@@ -42,6 +42,7 @@ async function startWorkerUnder(pressures: readonly Pressure[], writer: GroupCom
       writer,
       pressures,
       modulesOf: () => undefined,
+      keepLimits: () => {},
       saveInventory: async () => undefined,
       discoveryOf: async () => undefined,
       heartbeat: ({ slots, ...beat }) =>

@@ -85,6 +85,7 @@ export function fakeSession(mib: Mib, options: FakeAgentOptions = {}): FakeSessi
     requests,
     oids: new OidCache(),
     clock: systemClock,
+    learnt: new Map(),
     recall: ({ key }) => memories.get(key),
     remember: ({ key }, memory) => {
       memories.set(key, memory);

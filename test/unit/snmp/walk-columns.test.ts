@@ -333,7 +333,7 @@ describe("an agent with limits", () => {
 
     expect(outcome).toBe("answered");
     expect(plain(table)).toEqual(expected(REGULAR, [A, B, C]));
-    expect(effort.remarks[0]).toMatch(/tooBig$/);
+    expect(effort.remarks[0]).toMatch(/tooBig at /);
     const tooBig = sizes.filter((size) => size > 7);
     expect(new Set(tooBig).size).toBe(tooBig.length);
   });
@@ -375,7 +375,7 @@ describe("an agent with limits", () => {
     const { effort } = await walkColumns(session, [A, B, C], { ...NO_LIMIT, memory });
 
     expect(effort.remarks).toEqual([]);
-    expect(memory.why).toMatch(/tooBig$/);
+    expect(memory.why).toMatch(/tooBig at /);
     expect(JSON.parse(JSON.stringify(memory))).toEqual(memory);
   });
 });
