@@ -1,16 +1,18 @@
 import { seededRandom } from "../src/lib/seeded-random.ts";
 
+type Target = "leader" | "standby" | "worker" | "redis";
+
 /** What is done to one part of a running system, and for how long it is away. */
 export type Fault =
   | {
       readonly kind: "kill";
-      readonly target: "leader" | "standby" | "worker" | "redis";
+      readonly target: Target;
       /** From its end until it is started again. */
       readonly downMs: number;
     }
   | {
       readonly kind: "pause";
-      readonly target: "leader" | "standby" | "worker" | "redis";
+      readonly target: Target;
       readonly forMs: number;
     }
   | { readonly kind: "flush"; readonly target: "redis" };
@@ -30,8 +32,11 @@ export interface ChaosPlan {
 
 const PAUSE_MS_MIN = 1_000;
 const PAUSE_MS_MAX = 15_000;
+/** A worker paused so long has lost its polls to another before it goes on: after at most 12 s (lock and stalled check). */
+const PAUSE_MS_LONG = 13_000;
+const STANDBY_PAUSE_MS_MAX = 5_000;
 const DOWN_MS_MAX = 2_000;
-const GAP_MS_MAX = 4_000;
+const GAP_MS_MAX = 5_000;
 /** More than one part can suffer: what does not fit into the time is not done. */
 const ROUNDS = 8;
 
@@ -39,42 +44,39 @@ const ROUNDS = 8;
 export function chaosPlan(seed: number): ChaosPlan {
   const dice = seededRandom(seed);
   const between = (min: number, max: number) => Math.round(min + dice() * (max - min));
-  const kill = (target: "leader" | "standby" | "worker" | "redis"): Fault => ({
+  const kill = (target: Target): Fault => ({
     kind: "kill",
     target,
     downMs: between(0, DOWN_MS_MAX),
   });
-  const pause = (
-    target: "leader" | "standby" | "worker" | "redis",
-    msMax = PAUSE_MS_MAX,
-  ): Fault => ({
+  const pause = (target: Target, msMin = PAUSE_MS_MIN, msMax = PAUSE_MS_MAX): Fault => ({
     kind: "pause",
     target,
-    forMs: between(PAUSE_MS_MIN, msMax),
+    forMs: between(msMin, msMax),
   });
   const shuffled = (faults: Fault[]): Fault[] =>
     faults
       .map((fault) => ({ fault, place: dice() }))
       .sort((a, b) => a.place - b.place)
       .map(({ fault }) => fault);
-  // Every kind in every round: a run that ends early has still had each of the first ones.
+  const planned = (fault: Fault): PlannedFault => ({ afterMs: between(0, GAP_MS_MAX), fault });
+  // Every kind in every round.
   const rounds = (faultsOfRound: () => Fault[]): PlannedFault[] =>
     Array.from({ length: ROUNDS }, () => shuffled(faultsOfRound()))
       .flat()
-      .map((fault) => ({ afterMs: between(0, GAP_MS_MAX), fault }));
+      .map(planned);
   return {
-    schedulers: rounds(() => [
-      kill("leader"),
-      pause("leader"),
-      kill("standby"),
-      pause("standby", 5_000),
-    ]),
-    workers: rounds(() => [kill("worker"), pause("worker"), pause("worker")]),
-    redis: rounds(() => [
-      kill("redis"),
-      pause("redis"),
-      { kind: "flush", target: "redis" },
-      { kind: "flush", target: "redis" },
-    ]),
+    // However slow the machine, there is one takeover to look at.
+    schedulers: [
+      planned(kill("leader")),
+      ...rounds(() => [
+        kill("leader"),
+        pause("leader"),
+        kill("standby"),
+        pause("standby", PAUSE_MS_MIN, STANDBY_PAUSE_MS_MAX),
+      ]),
+    ],
+    workers: rounds(() => [kill("worker"), pause("worker", PAUSE_MS_LONG), pause("worker")]),
+    redis: rounds(() => [kill("redis"), pause("redis"), { kind: "flush", target: "redis" }]),
   };
 }

@@ -13,6 +13,7 @@ const TAKEOVER_WAIT = { timeout: 60_000, interval: 20 };
 /** A scheduler or worker as its supervisor has it: killed, started again, paused and continued. */
 export interface Member {
   readonly name: string;
+  /** The latest one, perhaps still starting, or killed and not replaced yet. */
   process(): RoleProcess;
   kill(): Promise<void>;
   /** Starts it again; resolves when it is at work. */
@@ -29,8 +30,13 @@ export async function startMember(
   onExit: (what: string) => void,
 ): Promise<Member> {
   let isEndWanted = false;
-  let current = await startedRole(role, env);
-  watch(current);
+  let current: RoleProcess;
+  const begin = () =>
+    startedRole(() => {
+      current = startRole([role], env);
+      return current;
+    }, role);
+  watch(await begin());
 
   function watch(started: RoleProcess): void {
     void started.ended.then((code) => {
@@ -48,9 +54,9 @@ export async function startMember(
       await current.ended;
     },
     async restart() {
-      current = await startedRole(role, env);
+      const started = await begin();
       isEndWanted = false;
-      watch(current);
+      watch(started);
     },
     stop() {
       isEndWanted = true;
@@ -61,13 +67,10 @@ export async function startMember(
 }
 
 /** A role at work. A start that finds no Redis ends with a message, and is tried again as a supervisor would. */
-async function startedRole(
-  role: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<RoleProcess> {
+async function startedRole(start: () => RoleProcess, role: string): Promise<RoleProcess> {
   const triedUntilMs = Date.now() + START_WAIT.timeout;
   for (;;) {
-    const started = startRole([role], env);
+    const started = start();
     let end: number | string | undefined;
     void started.ended.then((code) => {
       end = code;

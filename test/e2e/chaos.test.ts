@@ -30,14 +30,19 @@ const ROUTERS_A_TENANT = 30;
 const ROUTERS = TENANTS.length * ROUTERS_A_TENANT;
 
 /**
- * A killed worker's polls are found after up to 12 s (lock and stalled check), those that lost their place with Redis'
- * data after 9 s: both are followed by another poll within two of these, with seconds to spare for a slow machine.
+ * Long enough that a worker which goes on after 13 s would find its polls' deadlines (0.8 of it) still before it: only
+ * its leases then keep it from polling routers that another worker has by now. And a killed worker's polls are found
+ * after up to 12 s (lock and stalled check), those that Redis forgot after 17 s at most: both are followed by another
+ * within two of these, with time to spare for a slow machine.
  */
-const INTERVAL_SECONDS = 15;
+const INTERVAL_SECONDS = 20;
 
 /** Slow enough that every fault finds polls running, far below a poll's deadline. */
 const RTT_MS = 200;
 const SYSTEM_MS_MAX = 90_000;
+
+/** From a leader's end to the next one's lead; usually a fifth of it. On a busy machine the fastest of the run tells. */
+const TAKEOVER_MS_MAX = 5_000;
 
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -174,32 +179,30 @@ async function runChaos(tell: (what: string) => void): Promise<void> {
   const overlaps = routers.flatMap((log) => seenPolls(log, RTT_MS).overlaps);
   for (const { what } of overlaps) tell(what);
   expect(unexplained(overlaps, continued)).toEqual([]);
-  expect(takeovers.length).toBeGreaterThan(0);
+  expect(Math.min(...takeovers)).toBeLessThan(TAKEOVER_MS_MAX);
   await everyAnsweredPollIsStoredOnce(system.databaseUrl, tenantIds);
 }
 
 /** Whose a port is: asked of the system when it is first seen, because a process may be gone when the log is read. */
 function sourcesByPort() {
-  const names = new Map<number, string>();
-  let watched: readonly Member[] = [];
-  let pids: readonly number[] = [];
+  const owners = new Map<number, { readonly pid: number; readonly name: string }>();
+  let members: readonly Member[] = [];
   return {
-    watch(members: readonly Member[]): void {
-      watched = members;
+    watch(watched: readonly Member[]): void {
+      members = watched;
     },
     of(port: number): string {
-      const present = watched.map((member) => member.process().pid);
-      // A process that is new may have the port of one that is gone.
-      if (present.some((pid, i) => pid !== pids[i])) names.clear();
-      pids = present;
-      const known = names.get(port);
-      if (known !== undefined) return known;
-      for (const [i, pid] of pids.entries()) {
-        for (const owned of udpPortsOf(pid)) names.set(owned, `${watched[i]?.name} (${pid})`);
+      const known = owners.get(port);
+      const isPresent = members.some((member) => member.process().pid === known?.pid);
+      if (known !== undefined && isPresent) return known.name;
+      // New to us, or of a process that was replaced: its successor may have the port by now.
+      for (const member of members) {
+        const { pid } = member.process();
+        for (const owned of udpPortsOf(pid)) {
+          owners.set(owned, { pid, name: `${member.name} (${pid})` });
+        }
       }
-      const name = names.get(port) ?? `port ${port}`;
-      names.set(port, name);
-      return name;
+      return owners.get(port)?.name ?? `port ${port}`;
     },
   };
 }
@@ -297,7 +300,7 @@ async function everyAnsweredPollIsStoredOnce(
       );
       const { answered, ...faults } = rows[0] ?? { answered: "0" };
       expect(faults).toEqual({ doubled: "0", overlapping: "0", incomplete: "0", strays: "0" });
-      expect(Number(answered)).toBeGreaterThanOrEqual(2 * ROUTERS_A_TENANT);
+      expect(Number(answered)).toBeGreaterThanOrEqual(ROUTERS_A_TENANT);
     }
   } finally {
     await pool.end();
