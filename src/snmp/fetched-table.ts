@@ -11,8 +11,8 @@ export interface FetchedColumn {
   /** Integers and counters in two's complement, a Counter64 as its 64 bits; 0 where the value is not a number. */
   readonly numbers: BigInt64Array;
   /**
-   * Content octets where the value is not a number: OCTET STRING, OID, IpAddress, Opaque; null elsewhere. Views of the
-   * datagrams they came in: copy what is to be kept longer than a poll.
+   * Content octets where the value is not a number: OCTET STRING, OID, IpAddress, Opaque; null elsewhere. Views of one
+   * piece of memory for the whole table: copy what is to be kept longer than a poll.
    */
   readonly bytes: readonly (Uint8Array | null)[];
 }
@@ -37,6 +37,8 @@ export const NO_INDEX = -2;
 export const TABLE_FULL = -3;
 
 const FIRST = -1;
+/** Room for texts that a table begins with. */
+const TEXT_BYTES_AT_FIRST = 512;
 const NO_OCTETS = new Uint8Array(0);
 
 /**
@@ -51,22 +53,22 @@ export class TableBuilder {
   readonly #columns: number;
   readonly #rowsMax: number;
   #arrays: Arrays;
-  readonly #bytes: ((Uint8Array | null)[] | undefined)[];
+  /** The contents of all values that are not numbers, one after another. A datagram is not kept for a name in it. */
+  #texts: Uint8Array = NO_OCTETS;
+  #textsEnd = 0;
+  /** Of each column that has such values where they are: at 2r the start, at 2r + 1 the end plus one; 0 = none. */
+  readonly #textsAt: (Uint32Array | undefined)[];
   readonly #instances: string[] = [];
   /** The row with the greatest OID. */
   #greatest = -1;
   #isSorted = true;
   #rowOf: Map<string, number> | undefined;
-  /** The octets that values came from last, and where they lie: asking an array for its buffer is a slow call. */
-  #source: Uint8Array = NO_OCTETS;
-  #sourceBuffer: ArrayBufferLike = NO_OCTETS.buffer;
-  #sourceOffset = 0;
 
   constructor(columns: number, rowsMax: number, rowsExpected: number) {
     this.#columns = columns;
     this.#rowsMax = rowsMax;
     this.#arrays = newArrays(columns, Math.max(Math.min(rowsExpected, rowsMax), 1));
-    this.#bytes = new Array<(Uint8Array | null)[] | undefined>(columns).fill(undefined);
+    this.#textsAt = new Array<Uint32Array | undefined>(columns).fill(undefined);
   }
 
   suffixStart(row: number): number {
@@ -143,23 +145,30 @@ export class TableBuilder {
       case TAG.noSuchInstance:
       case TAG.endOfMibView:
         return true;
-      default: {
-        let texts = this.#bytes[column];
-        if (texts === undefined) {
-          texts = new Array<Uint8Array | null>(capacity).fill(null);
-          this.#bytes[column] = texts;
-        }
-        while (texts.length < row) texts.push(null);
-        if (bytes !== this.#source) {
-          this.#source = bytes;
-          this.#sourceBuffer = bytes.buffer;
-          this.#sourceOffset = bytes.byteOffset;
-        }
-        texts[row] = new Uint8Array(this.#sourceBuffer, this.#sourceOffset + start, end - start);
-      }
+      default:
+        this.#putText(column, row, bytes, start, end);
     }
     tags[at] = tag;
     return true;
+  }
+
+  #putText(column: number, row: number, bytes: Uint8Array, start: number, end: number): void {
+    let places = this.#textsAt[column];
+    if (places === undefined) {
+      places = new Uint32Array(this.#arrays.capacity * 2);
+      this.#textsAt[column] = places;
+    }
+    const length = end - start;
+    let at = this.#textsEnd;
+    if (at + length > this.#texts.length) {
+      const grown = new Uint8Array(Math.max(this.#texts.length * 2, length + TEXT_BYTES_AT_FIRST));
+      grown.set(this.#texts);
+      this.#texts = grown;
+    }
+    places[row * 2] = at;
+    for (let i = start; i < end; i++) this.#texts[at++] = bytes[i] as number;
+    places[row * 2 + 1] = at + 1;
+    this.#textsEnd = at;
   }
 
   /** The table, rows in OID order. The builder must not be used afterwards. */
@@ -173,7 +182,7 @@ export class TableBuilder {
       const column: FetchedColumn = {
         tags: new Uint8Array(buffer, tagsAt + from, this.rows),
         numbers: new BigInt64Array(buffer, from * 8, this.rows),
-        bytes: this.#bytesOf(c) ?? nulls,
+        bytes: this.#textsOf(c) ?? nulls,
       };
       columns.set(names[c] as string, order === undefined ? column : reordered(column, order));
     }
@@ -184,11 +193,16 @@ export class TableBuilder {
     };
   }
 
-  #bytesOf(column: number): (Uint8Array | null)[] | undefined {
-    const texts = this.#bytes[column];
-    if (texts === undefined) return undefined;
-    while (texts.length < this.rows) texts.push(null);
-    texts.length = this.rows;
+  #textsOf(column: number): (Uint8Array | null)[] | undefined {
+    const places = this.#textsAt[column];
+    if (places === undefined) return undefined;
+    const { buffer } = this.#texts;
+    const texts = new Array<Uint8Array | null>(this.rows).fill(null);
+    for (let row = 0; row < texts.length; row++) {
+      const start = places[row * 2] as number;
+      const end = (places[row * 2 + 1] as number) - 1;
+      if (end >= 0) texts[row] = new Uint8Array(buffer, start, end - start);
+    }
     return texts;
   }
 
@@ -271,6 +285,12 @@ export class TableBuilder {
       grown.tags.set(old.tags.subarray(c * from, (c + 1) * from), c * to);
       grown.halves.set(old.halves.subarray(c * from * 2, (c + 1) * from * 2), c * to * 2);
     }
+    this.#textsAt.forEach((places, c) => {
+      if (places === undefined) return;
+      const more = new Uint32Array(grown.capacity * 2);
+      more.set(places);
+      this.#textsAt[c] = more;
+    });
     grown.starts.set(old.starts);
     grown.next.set(old.next);
     this.#arrays = grown;

@@ -333,7 +333,7 @@ describe("an agent with limits", () => {
 
     expect(outcome).toBe("answered");
     expect(plain(table)).toEqual(expected(REGULAR, [A, B, C]));
-    expect(effort.remarks[0]).toMatch(/tooBig at /);
+    expect(effort.remarks[0]).toMatch(/tooBig$/);
     const tooBig = sizes.filter((size) => size > 7);
     expect(new Set(tooBig).size).toBe(tooBig.length);
   });
