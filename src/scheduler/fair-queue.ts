@@ -89,22 +89,24 @@ import { ALL_RULES, type Rules } from "./turns.ts";
  *
  * THE RESERVE. A poll cannot be taken back from its slot, so with every slot held by dead routers anyone's next poll waits
  * until one of them times out: seconds, where they began together. Hence the last free slots are not for everyone. Say
- * that a tenant saturates when it has had polls waiting for a second without a break, and that the others are modest; let
- * R be a tenth of the slots (`reservedPart`; in a small zone up to four slots), and no more than what their weights
- * guarantee the modest besides the one whose turn it is. While R slots or fewer are free,
- *   - the tenant whose turn it is goes if it is modest (and does not take more than R, or its part, in one burst);
- *   - else a modest tenant goes ahead of its turn that holds, with this poll, no more slots for its share of the weights
- *     than the saturating hold together for theirs; the modest do so one after the other;
+ * that a tenant saturates when it has had polls waiting for a second without a break, and that the others are modest.
+ * The reserve is a tenth of the slots (`reservedPart`; in a small zone up to four), or what the modest lately held together
+ * at most, less what they hold now, and a twentieth, if that is more; never more than their weights guarantee the modest
+ * and they do not hold. While no more slots are free than the reserve,
+ *   - the tenant whose turn it is goes if it is modest (and does not fill the reserve in one burst);
+ *   - else a modest tenant goes ahead of its turn that then holds no more slots for its share of the weights than the
+ *     saturating would, had they every free slot too; the modest do so one after the other;
  *   - else nobody goes until one more slot is free.
- * What it gives: while the modest together do not use R slots more than when the saturating last took one, a modest
- * tenant that holds less for its share than they do starts without waiting for a slot, whatever the others' polls cost.
- * What it costs: up to R slots stay free while polls of saturating tenants wait. When all saturate, or a zone has one
- * tenant, R is 0 and no slot stays free.
+ * What it gives: while the modest use no more slots together than the reserve and what they held when the saturating last
+ * took one, a modest tenant below its share starts without waiting for a slot, whatever the others' polls cost. What it
+ * costs: so many slots stay free while polls of saturating tenants wait; never one when all saturate or a zone has a
+ * single tenant, and never so many that the saturating together could not hold what they are guaranteed.
  * What it does to the proof: v rises only with those that go in turn, so (4) holds as it stands, and (5) with r the last
  * release in turn and, on its right side, what f received since from polls that went ahead of its turn, divided by w_f.
  * So the guarantee holds as stated for every f that did not go ahead of its turn since its last turn, hence between
- * tenants that saturate; and one that did was, each time, below the saturating in slots held for its share. Nobody starves
- * of it: were no saturating tenant to go for L, they would hold no slot, and nobody would go ahead any more.
+ * tenants that saturate; and one that did was, each time, below the saturating in slots held for its share. WAITING gets
+ * the same term. Nobody starves of it: the modest that go ahead of their turn leave the saturating, whose share of the
+ * weights is s, at least s of the slots that are theirs or free.
  *
  * WITHIN A TENANT: earliest due first; express polls (poll-lanes.ts) go ahead for at most every fourth.
  *

@@ -4,9 +4,9 @@
  *
  * A tenant saturates when it has had polls waiting for SATURATED_AFTER_MS without a break: it asks for more than it gets.
  * All others are modest. Of the slots that the modest are guaranteed by their weights some are kept free of the saturating;
- * when nobody is modest none are. A modest tenant takes one as long as it holds no more for its share than the saturating
- * do together: the reserve makes nobody wait for less than its share, and gives nobody more. O(1) a poll, and O(tenants)
- * after weights have changed.
+ * when nobody is modest none are. A modest tenant may take one as long as it holds no more for its share than the
+ * saturating would with every free slot: the reserve makes nobody wait for less than its share, and gives nobody more.
+ * O(1) a poll, and O(tenants) after weights have changed.
  */
 
 /** Who holds slots and waits for more; the fields below `group` belong to the reserve. */
@@ -35,6 +35,8 @@ export const SATURATED_AFTER_MS = 1_000;
 /** Few slots need a larger reserve, since what a tenant uses swings more: up to so many, and so large a part. */
 const FEW_RESERVED = 4;
 const FEW_PART_MAX = 0.2;
+/** How soon the most that the modest held together is forgotten: longer than dead polls that began together take. */
+const PEAK_MEMORY_MS = 10_000;
 /** Sums of shares are rounded: what is less than this above a whole number of slots is that number. */
 const ROUNDING = 1e-6;
 /** Modest tenants looked at for one release; those that may not go are looked at again later. */
@@ -47,6 +49,9 @@ export class Reserve<H extends SlotHolder> {
   #saturatingShare = 0;
   /** Slots that saturating tenants hold. */
   #saturatingInFlight = 0;
+  /** The most that the modest held together, as of then; it fades. */
+  #modestPeak = 0;
+  #modestPeakAtMs = 0;
   /** Who began to wait, in that order; those who stopped since, or began anew, are passed by. */
   readonly #beginnings = new Line<{ readonly holder: H; readonly sinceMs: number }>();
   /** Modest tenants that wait, the one that went longest ago first; some may wait or be modest no more. */
@@ -58,32 +63,32 @@ export class Reserve<H extends SlotHolder> {
     this.#partMax = partMax;
   }
 
-  /** Of so many slots, the most that are ever reserved; of a number without end none. */
-  mostOf(slots: number): number {
-    if (this.#partMax === 0 || slots === Number.POSITIVE_INFINITY) return 0;
-    const few = Math.min(FEW_RESERVED, Math.floor(slots * FEW_PART_MAX));
-    return Math.max(few, Math.floor(slots * this.#partMax));
-  }
-
-  /** Of so many slots, those reserved now from `holder`: for the modest besides itself. */
-  slotsFrom(holder: H, slots: number, nowMs: number): number {
+  /** Whether the tenant whose turn it is may take one of the free slots, as far as the reserve goes. */
+  mayGo(holder: H, slots: number, free: number, nowMs: number): boolean {
+    if (this.#partMax === 0 || slots === Number.POSITIVE_INFINITY) return true;
     this.#noteSaturation(nowMs);
+    const modestInFlight = Math.max(0, slots - free - this.#saturatingInFlight);
+    const peak = this.#notePeak(modestInFlight, nowMs);
+    if (free > this.#leastOf(slots) + peak) return true;
+
     if (this.#areSharesStale) this.#workOutShares();
     const { saturates, share } = holder.held;
-    const guaranteed = slots * (1 - this.#saturatingShare - (saturates ? 0 : share));
-    return Math.max(0, Math.min(this.mostOf(slots), Math.ceil(guaranteed - ROUNDING)));
-  }
-
-  /** Whether the tenant whose turn it is may take one of `reserved` slots, out of `slots`. */
-  mayTakeInTurn(holder: H, reserved: number, slots: number): boolean {
-    if (holder.held.saturates) return false;
+    const reserve = this.#leastOf(slots);
+    const wanted = Math.max(reserve, peak - modestInFlight + reserve / 2);
+    // What the others among the modest are guaranteed and do not hold.
+    const unused = saturates
+      ? slots * (1 - this.#saturatingShare) - modestInFlight
+      : slots * (1 - this.#saturatingShare - share) - (modestInFlight - holder.inFlight);
+    const reserved = Math.min(wanted, Math.ceil(unused - ROUNDING));
+    if (reserved <= 0 || free > reserved) return true;
+    if (saturates) return false;
     // A burst of one that has not waited for long yet is not to fill what is left.
-    if (this.#holdsFew(holder, reserved, slots)) return true;
-    return this.#doSomeSaturate && this.#holdsLess(holder);
+    if (holder.inFlight < Math.max(reserve, Math.floor(slots * share))) return true;
+    return this.#doSomeSaturate && this.#holdsLess(holder, free);
   }
 
-  /** A modest tenant with polls waiting that may take one ahead of its turn, the one that did longest ago. */
-  nextAheadOfTurn(reserved: number, slots: number): H | undefined {
+  /** A modest tenant with polls waiting that may go ahead of its turn, the one that did longest ago. */
+  nextAheadOfTurn(slots: number, free: number): H | undefined {
     const looks = Math.min(LOOKS_MAX, this.#modest.size);
     for (let look = 0; look < looks; look++) {
       this.#dropEnded();
@@ -92,8 +97,8 @@ export class Reserve<H extends SlotHolder> {
       this.#modest.add(holder);
       if (holder.isCapped || holder.group?.isCapped === true) continue;
       const mayGo = this.#doSomeSaturate
-        ? this.#holdsLess(holder)
-        : this.#holdsFew(holder, reserved, slots);
+        ? this.#holdsLess(holder, free)
+        : holder.inFlight < this.#leastOf(slots);
       if (mayGo) return holder;
     }
     return undefined;
@@ -135,14 +140,23 @@ export class Reserve<H extends SlotHolder> {
     return this.#saturatingShare > ROUNDING;
   }
 
-  /** Whether with one slot more it holds no more than the reserve, or than its share. */
-  #holdsFew({ inFlight, held }: H, reserved: number, slots: number): boolean {
-    return inFlight < Math.max(reserved, Math.floor(slots * held.share));
+  /** The reserve while the modest hold what they held lately. */
+  #leastOf(slots: number): number {
+    const few = Math.min(FEW_RESERVED, Math.floor(slots * FEW_PART_MAX));
+    return Math.max(few, Math.floor(slots * this.#partMax));
   }
 
-  /** Whether with one slot more it holds no more for its share than the saturating do together. */
-  #holdsLess({ inFlight, held }: H): boolean {
-    return (inFlight + 1) * this.#saturatingShare <= this.#saturatingInFlight * held.share;
+  /** Whether with one slot more it holds no more for its share than the saturating would with every free slot. */
+  #holdsLess({ inFlight, held }: H, free: number): boolean {
+    const toSaturating = this.#saturatingInFlight + Math.max(free, 0);
+    return (inFlight + 1) * this.#saturatingShare <= toSaturating * held.share;
+  }
+
+  #notePeak(modestInFlight: number, nowMs: number): number {
+    const faded = this.#modestPeak * Math.exp((this.#modestPeakAtMs - nowMs) / PEAK_MEMORY_MS);
+    this.#modestPeak = Math.max(modestInFlight, faded);
+    this.#modestPeakAtMs = nowMs;
+    return this.#modestPeak;
   }
 
   /** Keeps the modest from gathering those that are so no more while nobody asks for them. */
@@ -165,6 +179,7 @@ export class Reserve<H extends SlotHolder> {
       held.saturates = true;
       this.#saturatingShare += held.share;
       this.#saturatingInFlight += inFlight;
+      this.#modestPeak = Math.max(0, this.#modestPeak - inFlight);
     }
   }
 

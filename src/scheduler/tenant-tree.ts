@@ -135,15 +135,8 @@ export class TenantTree {
     if (top === undefined) return undefined;
     const first = top instanceof Tenant ? top : top.turns.first(now);
     invariant(first !== undefined, "a group takes turns only while a child has a poll waiting");
-    if (free <= this.#reserve.mostOf(slots)) {
-      const reserved = this.#reserve.slotsFrom(first, slots, now);
-      if (
-        reserved > 0 &&
-        free <= reserved &&
-        !this.#reserve.mayTakeInTurn(first, reserved, slots)
-      ) {
-        return this.#reserve.nextAheadOfTurn(reserved, slots);
-      }
+    if (!this.#reserve.mayGo(first, slots, free, now)) {
+      return this.#reserve.nextAheadOfTurn(slots, free);
     }
     this.#root.turnTaken();
     first.group?.turns.turnTaken();
