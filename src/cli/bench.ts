@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { benchE2e } from "../bench/e2e.ts";
 import { benchFairness, FAIRNESS_SCENARIOS } from "../bench/fairness.ts";
+import { benchRead } from "../bench/read.ts";
 import { benchSchedulerScale } from "../bench/scheduler-scale.ts";
 import { benchSnmp } from "../bench/snmp.ts";
 import { OperatorError } from "./platform.ts";
@@ -35,6 +36,16 @@ export function registerBenchmarks(program: Command): void {
     .option("--seconds <n>", "how long the zone runs, in simulated time", wholeNumber, 300)
     .option("--seed <n>", "what costs and sizes are drawn from", wholeNumber, 1)
     .action(benchSchedulerScale);
+  bench
+    .command("read")
+    .description("reading history, with few and many tenants in the database")
+    .option("--routers <n>", "routers whose newest values are read", wholeNumber, 1_000)
+    .option("--interfaces <n>", "interfaces of each router", wholeNumber, 48)
+    .option("--tenants <n>", "in the database, the second time", wholeNumber, 1_000)
+    .option("--leaves <n>", "of samples, where planning is measured", wholeNumber, 10_000)
+    .option("--rounds <n>", "how often each reading is done", wholeNumber, 100)
+    .option("--seed <n>", "what the counters are drawn from", wholeNumber, 1)
+    .action(benchRead);
   bench
     .command("snmp")
     .description("CPU of polling a router, beside net-snmp, snmpbulkwalk and snmp_exporter")

@@ -39,7 +39,7 @@ const POINTS_MAX = 1_000_000;
 export async function rollupSeries(
   client: TenantClient,
   step: RollupStep,
-  request: SeriesRequest,
+  request: SeriesRequest & Pick<RollupRange, "withGauges">,
 ): Promise<RollupSeries[]> {
   const windows = await windowsOf(client, ROLLUP_TABLE[step], request);
   const series = new Map<
@@ -74,18 +74,28 @@ export interface WindowRollup {
   readonly rollup: Rollup;
 }
 
-/** The rollups of some windows, of one router or of all, in the order of time. */
+export interface RollupRange {
+  /** Undefined: all of the tenant's. */
+  readonly routerId?: RouterId;
+  readonly from: Date;
+  /** Not included. */
+  readonly to: Date;
+  /** False: the windows are of counters. Reading the other columns, just to find them empty there, takes as long again. */
+  readonly withGauges: boolean;
+}
+
+/** The rollups of some windows in the order of time. */
 export async function* rollupsIn(
   client: TenantClient,
   step: RollupStep,
   windows: readonly SeriesWindow[],
-  { routerId, from, to }: { readonly routerId?: RouterId; readonly from: Date; readonly to: Date },
+  { routerId, from, to, withGauges }: RollupRange,
 ): AsyncGenerator<WindowRollup> {
   if (windows.length === 0) return;
   const table = ROLLUP_TABLE[step];
   const batches = rowsInBatches<RollupText & { window: number; router_id: RouterId }>(
     client,
-    `select w.ordinality::integer - 1 as window, r.router_id, r.shape_id, r.bucket, r.last_at, ${SLICES}
+    `select w.ordinality::integer - 1 as window, r.router_id, r.shape_id, r.bucket, r.last_at, ${withGauges ? ALL_SLICES : COUNTER_SLICES}
      from unnest($3::bigint[], $4::integer[], $5::integer[]) with ordinality as w (shape_id, first, last)
      join ${table} r on r.shape_id = w.shape_id
      where r.tenant_id = $1 and ($2::uuid is null or r.router_id = $2) and r.bucket >= $6 and r.bucket < $7
@@ -111,15 +121,20 @@ export async function* rollupsIn(
 }
 
 const COMPACT: readonly string[] = ["counts", "covered_ms", "resets"];
+const OF_GAUGES: readonly string[] = ["minima", "maxima", "lasts", "sums"];
 
-/** The window's part of each array; those with one element for all have none. */
-const SLICES = ROLLUP_COLUMNS.map((name) => {
+/** The window's part of an array; one that has one element for all has none. */
+function sliceOf(name: string): string {
   const slice = `r.${name}[w.first:w.last]`;
-  const part = COMPACT.includes(name)
-    ? `case when cardinality(r.${name}) = 1 then r.${name} else ${slice} end`
-    : slice;
-  return `(${part})::text as ${name}`;
-}).join(", ");
+  return COMPACT.includes(name)
+    ? `(case when cardinality(r.${name}) = 1 then r.${name} else ${slice} end)::text as ${name}`
+    : `(${slice})::text as ${name}`;
+}
+
+const ALL_SLICES = ROLLUP_COLUMNS.map(sliceOf).join(", ");
+const COUNTER_SLICES = ROLLUP_COLUMNS.map((name) =>
+  OF_GAUGES.includes(name) ? `null as ${name}` : sliceOf(name),
+).join(", ");
 
 function pointOf(rollup: Rollup, cell: number): RollupPoint {
   const { bucketMs, lastAtMs, counts, resets, increases, coveredMs } = rollup;

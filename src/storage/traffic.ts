@@ -73,7 +73,11 @@ export async function trafficOfTenant(
   const metrics = flows.flatMap((flow) => FLOWS[flow]);
   const windows = await windowsOfTenant(client, step, { metrics, from, to });
   const sums = new Map<string, InterfaceSums>();
-  for await (const { routerId, window, rollup } of rollupsIn(client, step, windows, { from, to })) {
+  for await (const { routerId, window, rollup } of rollupsIn(client, step, windows, {
+    from,
+    to,
+    withGauges: flows.includes("speed"),
+  })) {
     const flow = FLOW_OF.get(window.metric);
     if (flow === undefined) continue;
     const { module } = window;
@@ -116,7 +120,12 @@ export async function trafficOfRouter(
     to,
   });
   const traffic = new Map<string, InterfaceTraffic & { module: string }>();
-  for await (const { window, rollup } of rollupsIn(client, step, windows, { routerId, from, to })) {
+  for await (const { window, rollup } of rollupsIn(client, step, windows, {
+    routerId,
+    from,
+    to,
+    withGauges: flows.includes("speed"),
+  })) {
     const flow = FLOW_OF.get(window.metric);
     if (flow === undefined) continue;
     window.instances.forEach((instance, cell) => {

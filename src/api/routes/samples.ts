@@ -113,6 +113,7 @@ const SAMPLES = Type.Object({
 export function samplesRoutes(app: Api, { pools, modules, clock }: ApiDeps): void {
   const kindOf = metricKinds(modules);
   const knownMetrics = new Set(metricNames(modules));
+  const counterNames = onlyCounters(modules);
 
   app.get(
     "/v1/routers/:id/samples",
@@ -138,12 +139,13 @@ export function samplesRoutes(app: Api, { pools, modules, clock }: ApiDeps): voi
       });
       const resolution = resolutionOf(step, span);
       const asked = { metrics: metric.split(","), instances: instancesOf(request.query), ...span };
+      const withGauges = asked.metrics.some((name) => !counterNames.has(name));
       const { tenant } = tenantCaller(request);
       const series = await explainingLength(() =>
         withTenant(pools.app, tenant.id, async (client): Promise<ShownSeries[]> => {
           const wanted = { ...asked, routerId: await ownRouter(client, routerId(request)) };
           if (resolution !== "raw" && step !== undefined) {
-            const found = await rollupSeries(client, resolution, wanted);
+            const found = await rollupSeries(client, resolution, { ...wanted, withGauges });
             return found.map((one) =>
               shownRollups(one, kindOf(one.module, one.metric), { step, rate }),
             );
@@ -202,6 +204,13 @@ interface ShownSeries {
   instance: string;
   labels: Readonly<Record<string, string>>;
   points: ShownPoint[];
+}
+
+/** Names that are counters in every module that has them. */
+function onlyCounters(modules: ReadonlyMap<string, Module>): ReadonlySet<string> {
+  const metrics = [...modules.values()].flatMap((module) => module.metrics);
+  const others = new Set(metrics.filter(({ type }) => type !== "counter").map(({ name }) => name));
+  return new Set(metrics.map(({ name }) => name).filter((name) => !others.has(name)));
 }
 
 function* metricNames(modules: ReadonlyMap<string, Module>): Generator<string> {
