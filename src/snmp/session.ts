@@ -68,6 +68,13 @@ type Done = (result: Answer | Unanswered) => void;
 
 /** What protects a router whose agent handles one packet at a time, and lets two tables overlap their round trips. */
 const IN_FLIGHT_A_ROUTER = 2;
+/**
+ * Requests of one poll that go out as fast as they are answered, and how many a second do after that. A table without an
+ * end, of an agent next door, would else take a worker's whole CPU until the deadline, from everyone: 4.3 s in 9 were
+ * measured. 20,000 interfaces take 7,100 requests at 1,472 octets, and fit a deadline of half a minute.
+ */
+const UNPACED_REQUESTS = 2_000;
+const PACED_REQUESTS_A_SECOND = 500;
 
 /** A conversation with `target`. Opens nothing and sends nothing yet. */
 export function openSession(transport: Transport, target: Target, limits: SessionLimits): Session {
@@ -87,6 +94,8 @@ class RouterSession implements Session {
   readonly #engine: UsmEngine | undefined;
   readonly #waiting: (() => void)[] = [];
   #inFlight = 0;
+  /** When the requests were used up that need no pace; 0 = not yet. */
+  #pacedFromMs = 0;
   #discovery: Promise<Unanswered | undefined> | undefined;
   /** Reports that have set our idea of the engine right already: once a poll each. */
   readonly #corrections = new Set<number>();
@@ -155,7 +164,21 @@ class RouterSession implements Session {
     this.#start(request, beforeRetry, done);
   }
 
+  /** Starts a request when its turn has come by the poll's pace. */
   #start(request: Request, beforeRetry: (() => void) | undefined, done: Done): void {
+    const beyond = this.stats.requests - UNPACED_REQUESTS;
+    if (beyond < 0) {
+      this.#send(request, beforeRetry, done);
+      return;
+    }
+    const nowMs = performance.now();
+    if (this.#pacedFromMs === 0) this.#pacedFromMs = nowMs;
+    const waitMs = this.#pacedFromMs + (beyond * 1_000) / PACED_REQUESTS_A_SECOND - nowMs;
+    if (waitMs <= 0) this.#send(request, beforeRetry, done);
+    else setTimeout(() => this.#send(request, beforeRetry, done), waitMs);
+  }
+
+  #send(request: Request, beforeRetry: (() => void) | undefined, done: Done): void {
     const conversation = this.#conversation;
     const engine = this.#engine;
     const finish = (result: Answer | Unanswered | Report): void => {

@@ -32,6 +32,13 @@ export class UsmCache {
   readonly #engines = new LruCache<string, UsmEngine>(ENGINES_MAX);
   readonly #digests = new LruCache<string, Buffer>(DIGESTS_MAX);
   readonly #salt = randomBytes(8);
+  /** The last router to give itself each engine id, by tenant and id. */
+  readonly #routerOf = new LruCache<string, string>(ENGINES_MAX);
+  /**
+   * How often a router said that it is an engine which another router of its tenant is. Their keys are the same, and
+   * answers of one would authenticate as the other's: agents were cloned, and should be given ids of their own.
+   */
+  duplicateIds = 0;
 
   get engines(): number {
     return this.#engines.size;
@@ -42,10 +49,19 @@ export class UsmCache {
     const fingerprint = fingerprintOf(credential);
     let engine = this.#engines.get(usmKey);
     if (engine === undefined || engine.fingerprint !== fingerprint) {
-      engine = new UsmEngine(credential, fingerprint, this);
+      engine = new UsmEngine(usmKey, credential, fingerprint, this);
     }
     this.#engines.set(usmKey, engine);
     return engine;
+  }
+
+  /** Takes note of the id that the router known as `usmKey` (tenant/zone/address/port) has given itself. */
+  noteId(usmKey: string, id: Uint8Array): void {
+    const [tenant = ""] = usmKey.split("/", 1);
+    const key = `${tenant}/${Buffer.from(id).toString("base64")}`;
+    const before = this.#routerOf.get(key);
+    if (before !== undefined && before !== usmKey) this.duplicateIds++;
+    this.#routerOf.set(key, usmKey);
   }
 
   digest(auth: AuthProtocol, password: string): Buffer {
@@ -88,13 +104,15 @@ export class UsmEngine {
   boots = 0;
   /** Grows with each time its clock is set anew after the first. */
   syncs = 0;
+  readonly #usmKey: string;
   readonly #credential: UsmCredential;
   readonly #cache: UsmCache;
   #timeSeconds = 0;
   #readAtMs = 0;
   #keys: UsmKeys | undefined;
 
-  constructor(credential: UsmCredential, fingerprint: string, cache: UsmCache) {
+  constructor(usmKey: string, credential: UsmCredential, fingerprint: string, cache: UsmCache) {
+    this.#usmKey = usmKey;
     const level = credential.securityLevel;
     this.flags = level === "authPriv" ? 3 : level === "authNoPriv" ? 1 : 0;
     this.user = Buffer.from(credential.username);
@@ -121,6 +139,7 @@ export class UsmEngine {
     if (!this.id.equals(id)) {
       this.id = Buffer.from(id);
       this.#keys = undefined;
+      this.#cache.noteId(this.#usmKey, id);
     }
     this.boots = boots;
     this.#timeSeconds = timeSeconds;
