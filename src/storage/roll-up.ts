@@ -1,26 +1,23 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { invariant } from "../lib/invariant.ts";
 import { GAP_MS_MAX } from "../routers/counters.ts";
-import {
-  type KindOf,
-  mergeRollups,
-  type Rollup,
-  type RollupPoll,
-  type RollupRow,
-  RouterRollup,
-} from "../routers/rollup.ts";
+import { mergeRollups } from "../routers/merge-rollups.ts";
+import { type KindOf, type Rollup, type RollupPoll, RouterRollup } from "../routers/rollup.ts";
 import type { RouterId } from "../routers/router.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import { type Pool, type TenantClient, withTenant } from "./pool.ts";
-import { type DueBucket, ROLLUP_BUCKET_MS, ROLLUP_HOUR_MS } from "./rollup-due.ts";
 import {
-  decodeRollup,
-  encodeRollup,
-  ROLLUP_COLUMNS,
-  type RollupColumns,
-  type RollupText,
-} from "./rollup-encoding.ts";
-import { type ArrayColumns, parseColumns, type ShapeCache } from "./samples.ts";
+  type DueBucket,
+  ROLLUP_BUCKET_MS,
+  ROLLUP_HOUR_MS,
+  ROLLUP_TABLE,
+  type RollupStep,
+  STEP_MS,
+} from "./rollup-due.ts";
+import { decodeRollup, ROLLUP_COLUMNS, type RollupText } from "./rollup-encoding.ts";
+import { pollsIn, pollsJustBefore, routersPolled, type Window } from "./rollup-samples.ts";
+import { type RouterRollups, writeRollups } from "./rollup-writing.ts";
+import type { ShapeCache } from "./samples.ts";
 
 /**
  * Computes a tenant's rollups from its samples, as fairwalk_rollup. What is due is computed whole from what is stored and
@@ -65,77 +62,121 @@ export async function beginRollups({ pool }: RollUpContext, tenantId: TenantId):
   });
 }
 
-/** Computes the due buckets of 5 minutes, in the order of time. Answers the rows written. */
-export async function rollUpBuckets(
+/**
+ * Computes the due buckets of 5 minutes, in the order of time. Answers the rows written. Those that cannot be computed
+ * stay due and keep none of the others from it: it rejects at the end, with the first reason.
+ */
+export function rollUpBuckets(
   context: RollUpContext,
   tenantId: TenantId,
   due: readonly DueBucket[],
 ): Promise<number> {
-  let written = 0;
-  for (const run of runsOf(due)) {
-    const window = {
-      fromMs: run[0].startMs,
-      toMs: (run.at(-1) ?? run[0]).startMs + ROLLUP_BUCKET_MS,
-    };
-    const { isLate, chunks } = await withTenant(context.pool, tenantId, async (client) => ({
-      isLate: await isBefore(client, window.toMs),
-      chunks: chunksOf(await routersPolled(client, window)),
-    }));
-    for (const routerIds of chunks) {
-      written += await withTenant(context.pool, tenantId, async (client) => {
-        const rollups = await rolledWindow(client, context, routerIds, window, isLate);
-        await writeRollups(client, "rollups_5m", rollups);
-        await markHours(client, rollups);
-        return rollups.length;
-      });
-    }
-    await withTenant(context.pool, tenantId, async (client) => {
-      await settle(client, 300, run);
-      await client.query(
-        `insert into rollup_state as s (tenant_id, rolled_until) values ($1, $2)
+  return eachOf(
+    context,
+    tenantId,
+    "5m",
+    due,
+    (kept) => runsOf(kept),
+    async (run) => {
+      const window = { fromMs: run[0].startMs, toMs: lastOf(run).startMs + ROLLUP_BUCKET_MS };
+      const { isLate, chunks } = await withTenant(context.pool, tenantId, async (client) => ({
+        isLate: await isBefore(client, window.toMs),
+        chunks: chunksOf(await routersPolled(client, window)),
+      }));
+      let written = 0;
+      for (const routerIds of chunks) {
+        written += await withTenant(context.pool, tenantId, async (client) => {
+          const rollups = await rolledWindow(client, context, routerIds, window, isLate);
+          await writeRollups(client, "rollups_5m", rollups);
+          await markHours(client, rollups);
+          return rollups.length;
+        });
+      }
+      await withTenant(context.pool, tenantId, async (client) => {
+        await settle(client, "5m", run);
+        await client.query(
+          `insert into rollup_state as s (tenant_id, rolled_until) values ($1, $2)
          on conflict (tenant_id) do update set rolled_until = greatest(s.rolled_until, excluded.rolled_until)`,
-        [tenantId, new Date(window.toMs)],
-      );
-    });
-  }
-  return written;
+          [tenantId, new Date(window.toMs)],
+        );
+      });
+      return written;
+    },
+  );
 }
 
-/** Computes the due hours, from the buckets of 5 minutes. Answers the rows written. */
-export async function rollUpHours(
+/** Computes the due hours, from the buckets of 5 minutes. Answers the rows written; rejects as `rollUpBuckets`. */
+export function rollUpHours(
   context: RollUpContext,
   tenantId: TenantId,
   due: readonly DueBucket[],
 ): Promise<number> {
-  let written = 0;
-  for (const hour of due) {
-    const times = [new Date(hour.startMs), new Date(hour.startMs + ROLLUP_HOUR_MS)];
-    const routers = await withTenant(context.pool, tenantId, (client) =>
-      client.query<{ router_id: RouterId; rows: number }>(
-        `select r.router_id, count(*)::integer as rows from rollups_5m r
+  return eachOf(
+    context,
+    tenantId,
+    "1h",
+    due,
+    (kept) => [...kept],
+    async (hour) => {
+      const routers = await withTenant(context.pool, tenantId, (client) =>
+        client.query<{ router_id: RouterId; rows: number }>(
+          `select r.router_id, count(*)::integer as rows from rollups_5m r
          where r.tenant_id = $1 and r.bucket >= $2 and r.bucket < $3 group by r.router_id order by r.router_id`,
-        [tenantId, ...times],
-      ),
+          [tenantId, new Date(hour.startMs), new Date(hour.startMs + ROLLUP_HOUR_MS)],
+        ),
+      );
+      const polled = routers.rows.map(({ router_id, rows }) => ({
+        routerId: router_id,
+        polls: rows,
+      }));
+      let written = 0;
+      for (const routerIds of chunksOf(polled)) {
+        written += await withTenant(context.pool, tenantId, async (client) => {
+          const rollups = await mergedHour(client, context, routerIds, hour.startMs);
+          await writeRollups(client, "rollups_1h", rollups);
+          return rollups.length;
+        });
+      }
+      await withTenant(context.pool, tenantId, (client) => settle(client, "1h", [hour]));
+      return written;
+    },
+  );
+}
+
+/** Does the work part by part; what is due before the oldest leaf is not kept any more, and so not computed. */
+async function eachOf<Part>(
+  { pool }: RollUpContext,
+  tenantId: TenantId,
+  step: RollupStep,
+  due: readonly DueBucket[],
+  partsOf: (kept: readonly DueBucket[]) => Part[],
+  work: (part: Part) => Promise<number>,
+): Promise<number> {
+  const kept = await withTenant(pool, tenantId, async (client) => {
+    const { rows } = await client.query<{ oldest: Date | null }>(
+      "select min(l.lower) as oldest from fairwalk_table_leaves($1, $2) l",
+      [tenantId, ROLLUP_TABLE[step]],
     );
-    const polled = routers.rows.map(({ router_id, rows }) => ({
-      routerId: router_id,
-      polls: rows,
-    }));
-    for (const routerIds of chunksOf(polled)) {
-      written += await withTenant(context.pool, tenantId, async (client) => {
-        const rollups = await mergedHour(client, context, routerIds, hour.startMs);
-        await writeRollups(client, "rollups_1h", rollups);
-        return rollups.length;
-      });
+    const oldestMs = rows[0]?.oldest?.getTime() ?? Number.NEGATIVE_INFINITY;
+    const expired = due.filter(({ startMs }) => startMs < oldestMs);
+    if (expired.length > 0) await settle(client, step, expired);
+    return due.filter(({ startMs }) => startMs >= oldestMs);
+  });
+  let written = 0;
+  const failures: unknown[] = [];
+  for (const part of partsOf(kept)) {
+    try {
+      written += await work(part);
+    } catch (error) {
+      failures.push(error);
     }
-    await withTenant(context.pool, tenantId, (client) => settle(client, 3_600, [hour]));
   }
+  if (failures.length > 0) throw failures[0];
   return written;
 }
 
-interface Window {
-  readonly fromMs: number;
-  readonly toMs: number;
+function lastOf<T>(items: readonly [T, ...T[]]): T {
+  return items.at(-1) ?? items[0];
 }
 
 /** Buckets that follow each other without a gap, together. */
@@ -158,18 +199,6 @@ async function isBefore(client: TenantClient, timeMs: number): Promise<boolean> 
   return rowCount === 1;
 }
 
-async function routersPolled(
-  client: TenantClient,
-  { fromMs, toMs }: Window,
-): Promise<{ routerId: RouterId; polls: number }[]> {
-  const { rows } = await client.query<{ router_id: RouterId; polls: number }>(
-    `select p.router_id, count(*)::integer as polls from polls p
-     where p.tenant_id = $1 and p.polled_at >= $2 and p.polled_at < $3 group by p.router_id order by p.router_id`,
-    [client.tenantId, new Date(fromMs), new Date(toMs)],
-  );
-  return rows.map(({ router_id, polls }) => ({ routerId: router_id, polls }));
-}
-
 function chunksOf(routers: readonly { routerId: RouterId; polls: number }[]): RouterId[][] {
   const chunks: RouterId[][] = [];
   let room = 0;
@@ -182,11 +211,6 @@ function chunksOf(routers: readonly { routerId: RouterId; polls: number }[]): Ro
     room -= polls;
   }
   return chunks;
-}
-
-interface RouterRollups {
-  readonly routerId: RouterId;
-  readonly rollup: Rollup;
 }
 
 async function rolledWindow(
@@ -267,98 +291,6 @@ async function followingBuckets(
   return buckets;
 }
 
-interface SampleColumns extends ArrayColumns {
-  router_id: RouterId;
-  shape_id: string;
-  polled_at: Date;
-}
-
-/** The samples of a time, as polls in its order. */
-async function pollsIn(
-  client: TenantClient,
-  shapes: ShapeCache,
-  routerIds: readonly RouterId[],
-  { fromMs, toMs }: Window,
-): Promise<Map<RouterId, RollupPoll[]>> {
-  const { rows } = await client.query<SampleColumns>(
-    `select s.router_id, s.shape_id, s.polled_at, s.values::text as values, s.floats::text as floats from samples s
-     where s.tenant_id = $1 and s.router_id = any ($2) and s.polled_at >= $3 and s.polled_at < $4`,
-    [client.tenantId, routerIds, new Date(fromMs), new Date(toMs)],
-  );
-  return asPolls(client, shapes, rows);
-}
-
-/**
- * Of each router the samples of its newest poll before the window, as far as they have the window's shapes. Usually that
- * is all there is to know: by the index, without reading what lies between.
- */
-async function pollsJustBefore(
-  client: TenantClient,
-  shapes: ShapeCache,
-  polls: ReadonlyMap<RouterId, readonly RollupPoll[]>,
-  { fromMs }: Window,
-): Promise<Map<RouterId, RollupPoll[]>> {
-  const sinceMs = fromMs - GAP_MS_MAX;
-  const { rows: newest } = await client.query<{ router_id: RouterId; polled_at: Date }>(
-    `select r.id as router_id, l.polled_at from unnest($2::uuid[]) r (id)
-     cross join lateral (
-       select p.polled_at from polls p
-       where p.tenant_id = $1 and p.router_id = r.id and p.polled_at >= $3 and p.polled_at < $4
-         and p.outcome in ('answered', 'partial')
-       order by p.polled_at desc limit 1
-     ) l`,
-    [client.tenantId, [...polls.keys()], new Date(sinceMs), new Date(fromMs)],
-  );
-  const wanted = newest.flatMap(({ router_id, polled_at }) => {
-    const ofRouter = polls.get(router_id) ?? [];
-    const shapeIds = new Set(ofRouter.flatMap(({ rows }) => rows.map(({ shapeId }) => shapeId)));
-    return [...shapeIds].map((shapeId) => ({ router_id, shapeId, polled_at }));
-  });
-  const { rows } = await client.query<SampleColumns>(
-    `select s.router_id, s.shape_id, s.polled_at, s.values::text as values, s.floats::text as floats
-     from unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) w (router_id, shape_id, polled_at)
-     join samples s on s.router_id = w.router_id and s.shape_id = w.shape_id and s.polled_at = w.polled_at
-     where s.tenant_id = $1 and s.polled_at >= $5 and s.polled_at < $6`,
-    [
-      client.tenantId,
-      wanted.map(({ router_id }) => router_id),
-      wanted.map(({ shapeId }) => shapeId),
-      wanted.map(({ polled_at }) => polled_at),
-      new Date(sinceMs),
-      new Date(fromMs),
-    ],
-  );
-  return asPolls(client, shapes, rows);
-}
-
-async function asPolls(
-  client: TenantClient,
-  shapes: ShapeCache,
-  rows: readonly SampleColumns[],
-): Promise<Map<RouterId, RollupPoll[]>> {
-  await shapes.learn(
-    client,
-    client.tenantId,
-    rows.map(({ shape_id }) => shape_id),
-  );
-  const polls = new Map<RouterId, Map<number, RollupRow[]>>();
-  for (const row of rows) {
-    const shape = shapes.find(client.tenantId, row.shape_id);
-    const parsed = parseColumns(row, shape.metrics.length * shape.instances.length);
-    const ofRouter = polls.get(row.router_id) ?? new Map<number, RollupRow[]>();
-    polls.set(row.router_id, ofRouter);
-    const ofPoll = ofRouter.get(row.polled_at.getTime()) ?? [];
-    ofRouter.set(row.polled_at.getTime(), ofPoll);
-    ofPoll.push({ ...shape, ...parsed, shapeId: row.shape_id });
-  }
-  return new Map(
-    [...polls].map(([routerId, ofRouter]) => [
-      routerId,
-      [...ofRouter].map(([atMs, its]) => ({ atMs, rows: its })).sort((a, b) => a.atMs - b.atMs),
-    ]),
-  );
-}
-
 async function mergedHour(
   client: TenantClient,
   { shapes }: RollUpContext,
@@ -392,65 +324,6 @@ async function mergedHour(
   }));
 }
 
-/** Rows of one statement: about 3 MB of a router of 48 interfaces. */
-const WRITE_ROWS_MAX = 200;
-
-async function writeRollups(
-  client: TenantClient,
-  table: "rollups_5m" | "rollups_1h",
-  rollups: readonly RouterRollups[],
-): Promise<void> {
-  // A following bucket may have been computed for several windows: the last one counts, and no row is written twice.
-  const byKey = new Map(
-    rollups.map((it) => [`${it.routerId}/${it.rollup.shapeId}/${it.rollup.bucketMs}`, it]),
-  );
-  const distinct = [...byKey.values()];
-  for (let first = 0; first < distinct.length; first += WRITE_ROWS_MAX) {
-    const some = distinct.slice(first, first + WRITE_ROWS_MAX);
-    const encoded = some.map(({ rollup }) => encodeRollup(rollup));
-    await client.query(WRITE_STATEMENT[table], [
-      client.tenantId,
-      some.map(({ routerId }) => routerId),
-      some.map(({ rollup }) => rollup.shapeId),
-      some.map(({ rollup }) => new Date(rollup.bucketMs)),
-      some.map(({ rollup }) => new Date(rollup.lastAtMs)),
-      ...ROLLUP_COLUMNS.map((name) => encoded.map((columns) => columns[name])),
-    ]);
-  }
-}
-
-const COLUMN_TYPES = {
-  counts: "integer[]",
-  covered_ms: "bigint[]",
-  resets: "integer[]",
-  increases: "bigint[]",
-  float_increases: "float8[]",
-  minima: "float8[]",
-  maxima: "float8[]",
-  lasts: "float8[]",
-  sums: "float8[]",
-} satisfies Record<keyof RollupColumns, string>;
-
-const WRITE_STATEMENT = {
-  rollups_5m: writeStatement("rollups_5m"),
-  rollups_1h: writeStatement("rollups_1h"),
-};
-
-/** A row that says the same already is left alone: computing again makes no bloat. */
-function writeStatement(table: string): string {
-  const columns = ["last_at", ...ROLLUP_COLUMNS];
-  const casts = ROLLUP_COLUMNS.map((name) => `b.${name}::${COLUMN_TYPES[name]}`);
-  const parameters = ROLLUP_COLUMNS.map((_, i) => `$${i + 6}::text[]`);
-  return `insert into ${table} as r (tenant_id, router_id, shape_id, bucket, ${columns.join(", ")})
-    select $1, b.router_id, b.shape_id, b.bucket, b.last_at, ${casts.join(", ")}
-    from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], ${parameters.join(", ")})
-      as b (router_id, shape_id, bucket, ${columns.join(", ")})
-    on conflict (tenant_id, router_id, shape_id, bucket) do update
-    set ${columns.map((name) => `${name} = excluded.${name}`).join(", ")}
-    where (${columns.map((name) => `r.${name}`).join(", ")})
-      is distinct from (${columns.map((name) => `excluded.${name}`).join(", ")})`;
-}
-
 async function markHours(client: TenantClient, rollups: readonly RouterRollups[]): Promise<void> {
   const hours = new Set(
     rollups.map(({ rollup }) => Math.floor(rollup.bucketMs / ROLLUP_HOUR_MS) * ROLLUP_HOUR_MS),
@@ -466,7 +339,7 @@ async function markHours(client: TenantClient, rollups: readonly RouterRollups[]
 /** The buckets are computed, unless they were marked again meanwhile. */
 async function settle(
   client: TenantClient,
-  stepSeconds: number,
+  step: RollupStep,
   buckets: readonly DueBucket[],
 ): Promise<void> {
   invariant(buckets.length > 0, "something was computed");
@@ -475,7 +348,7 @@ async function settle(
      where d.tenant_id = $1 and d.step_seconds = $2 and d.bucket = b.bucket and d.marks = b.marks`,
     [
       client.tenantId,
-      stepSeconds,
+      STEP_MS[step] / 1_000,
       buckets.map(({ startMs }) => new Date(startMs)),
       buckets.map(({ marks }) => marks),
     ],

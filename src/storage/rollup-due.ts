@@ -17,6 +17,11 @@ export const STEP_MS: Readonly<Record<RollupStep, number>> = {
   "1h": ROLLUP_HOUR_MS,
 };
 
+export const ROLLUP_TABLE = { "5m": "rollups_5m", "1h": "rollups_1h" } as const satisfies Record<
+  RollupStep,
+  string
+>;
+
 /** `marks` as it was read: a bucket that is marked again meanwhile stays due. */
 export interface DueBucket {
   readonly startMs: number;

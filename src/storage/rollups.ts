@@ -3,7 +3,7 @@ import type { RollupPoint } from "../routers/rollup-points.ts";
 import type { RouterId } from "../routers/router.ts";
 import type { Labels } from "../routers/samples.ts";
 import type { TenantClient } from "./pool.ts";
-import type { RollupStep } from "./rollup-due.ts";
+import { ROLLUP_TABLE, type RollupStep } from "./rollup-due.ts";
 import { decodeRollup, ROLLUP_COLUMNS, type RollupText } from "./rollup-encoding.ts";
 import {
   rowsInBatches,
@@ -16,11 +16,6 @@ import {
 } from "./samples.ts";
 
 /** Reading rollups, under the tenant's policy; every statement names its tenant besides (see samples.ts). */
-
-export const ROLLUP_TABLE = { "5m": "rollups_5m", "1h": "rollups_1h" } as const satisfies Record<
-  RollupStep,
-  string
->;
 
 /** In the order of time; two points of one bucket where the shape changed in it. */
 export interface RollupSeries {

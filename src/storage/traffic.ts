@@ -1,8 +1,8 @@
 import type { RouterId } from "../routers/router.ts";
 import type { Labels } from "../routers/samples.ts";
 import type { TenantClient } from "./pool.ts";
-import type { RollupStep } from "./rollup-due.ts";
-import { ROLLUP_TABLE, rollupsIn, windowsOfTenant } from "./rollups.ts";
+import { ROLLUP_TABLE, type RollupStep } from "./rollup-due.ts";
+import { rollupsIn, windowsOfTenant } from "./rollups.ts";
 import { type SeriesWindow, windowsOf } from "./samples.ts";
 
 /**

@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { uuidv7 } from "../../src/lib/uuid.ts";
-import {
-  mergeRollups,
-  type Rollup,
-  type RollupPoll,
-  type RollupRow,
-} from "../../src/routers/rollup.ts";
+import { mergeRollups } from "../../src/routers/merge-rollups.ts";
+import type { Rollup, RollupPoll, RollupRow } from "../../src/routers/rollup.ts";
 import type { RouterId } from "../../src/routers/router.ts";
 import type { PollResult } from "../../src/routers/samples.ts";
 import { openSampleWriter } from "../../src/storage/copy.ts";
@@ -215,6 +211,41 @@ describe("rollups", () => {
     expect((await dueRollups(storage.scheduler, "5m", ALL_TIME)).length).toBe(1);
     await rollUp();
     expect(await oldestDueRollup(storage.platform)).toBeUndefined();
+  });
+
+  it("that cannot be computed stay due, and keep no other from it; those no longer kept are let go", async () => {
+    const poor = await newTenant("half-covered");
+    const routerId = newRouterId();
+    const rows = [rowOf("if_mib", ["1"], { ifHCInOctets: [1n] })];
+    const times = [FROM_MS, FROM_MS + 100 * HOUR_MS, FROM_MS + 200 * HOUR_MS];
+    await store(
+      poor,
+      routerId,
+      times.map((atMs) => ({ atMs, rows })),
+    );
+    await storage.owner.query(
+      "select fairwalk_drop_leaf($1, 'rollups_5m', min(l.leaf)) from fairwalk_table_leaves($1, 'rollups_5m') l where l.lower = $2",
+      [poor.id, new Date(FROM_MS)],
+    );
+    const day = 24 * HOUR_MS;
+    await makeLeaves(storage.platform, poor.id, "rollups_5m", [
+      { lowerMs: FROM_MS + 2 * day, upperMs: FROM_MS + 4 * day },
+      { lowerMs: FROM_MS + 8 * day, upperMs: FROM_MS + 9 * day },
+    ]);
+    await gatherRollupMarks(storage.scheduler);
+    const dueOf = async () =>
+      (await dueRollups(storage.scheduler, "5m", ALL_TIME))
+        .filter(({ tenantId }) => tenantId === poor.id)
+        .flatMap(({ buckets }) => buckets);
+
+    await expect(rollUpBuckets(context, poor.id, await dueOf())).rejects.toThrow(/no partition/);
+
+    expect((await dueOf()).map(({ startMs }) => startMs)).toEqual([times[1]]);
+    await makeLeaves(storage.platform, poor.id, "rollups_5m", [
+      { lowerMs: FROM_MS + 4 * day, upperMs: FROM_MS + 8 * day },
+    ]);
+    await rollUpBuckets(context, poor.id, await dueOf());
+    expect(await dueOf()).toEqual([]);
   });
 
   it("are begun with what was stored before there were rollups", async () => {

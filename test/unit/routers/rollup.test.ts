@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { COUNTER_MAX } from "../../../src/routers/counters.ts";
-import {
-  mergeRollups,
-  type Rollup,
-  type RollupPoll,
-  RouterRollup,
-} from "../../../src/routers/rollup.ts";
+import { mergeRollups } from "../../../src/routers/merge-rollups.ts";
+import { type Rollup, type RollupPoll, RouterRollup } from "../../../src/routers/rollup.ts";
 import {
   asSums,
   bruteForce,
