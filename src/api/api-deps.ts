@@ -9,7 +9,7 @@ import type { PlatformDeps } from "./routes/platform.ts";
 import type { TargetGuard } from "./target-guard.ts";
 
 /** What health and metrics need of the world. */
-export interface OpsDeps extends PlatformDeps, Pick<HealthDeps, "readinessChecks"> {
+export interface OpsDeps extends PlatformDeps, Pick<HealthDeps, "readinessChecks" | "isDegraded"> {
   /** What FAIRWALK_ADMIN_TOKEN says; the empty text lets nobody in. */
   readonly adminToken: string;
   readonly log: Log;

@@ -6,6 +6,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import { loadModules } from "../modules/load-modules.ts";
 import { openPool } from "../storage/pool.ts";
 import { type Platform, publishJson } from "./platform.ts";
+import { hasSpooledSamples } from "./sample-writer.ts";
 import { StopStack } from "./stoppable.ts";
 import { programVersion } from "./version.ts";
 
@@ -52,6 +53,7 @@ export async function startApiRole(
               await app.query("select 1");
             },
           },
+          isDegraded: () => hasSpooledSamples(metrics),
           platformMetrics: async () => ({
             contentType: metrics.registry.contentType,
             body: await metrics.registry.metrics(),

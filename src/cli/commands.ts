@@ -86,8 +86,8 @@ export function registerCommands(program: Command): void {
     .description("check the database: schema, isolation of tenants, partitions, rollups, bloat")
     .option("--isolation", "only the isolation of tenants")
     .action((options: { isolation?: boolean }) =>
-      withPlatform(async (platform) => {
-        process.exitCode = (await doctor(platform, options)) ? 0 : 1;
+      withPlatform(async (platform, config) => {
+        process.exitCode = (await doctor(platform, config, options)) ? 0 : 1;
       }),
     );
 

@@ -4,6 +4,7 @@ import type { Log } from "../lib/log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { openPool } from "../storage/pool.ts";
 import type { Platform } from "./platform.ts";
+import { hasSpooledSamples } from "./sample-writer.ts";
 import { StopStack } from "./stoppable.ts";
 import { programVersion } from "./version.ts";
 
@@ -35,6 +36,7 @@ export async function startOps(
               await pool.query("select 1");
             },
           },
+          isDegraded: () => hasSpooledSamples(metrics),
           platformMetrics: async () => ({
             contentType: metrics.registry.contentType,
             body: await metrics.registry.metrics(),

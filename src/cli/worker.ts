@@ -8,23 +8,19 @@ import { loadProfiles, modulesFor } from "../modules/profiles.ts";
 import { openTransport } from "../snmp/transport.ts";
 import { saveAnswerLimits } from "../storage/answer-limits.ts";
 import { followChanges } from "../storage/change-feed.ts";
-import { openSampleWriter } from "../storage/copy.ts";
-import { isRefusal } from "../storage/errors.ts";
 import { saveTextFacts } from "../storage/facts.ts";
 import { saveInterfaces } from "../storage/interfaces.ts";
 import { discoveryOf, saveInventory } from "../storage/inventories.ts";
 import { routersForPolling } from "../storage/polling.ts";
 import { openPool, withTenant } from "../storage/pool.ts";
-import { ShapeRegistry } from "../storage/shapes.ts";
 import { heartbeat, removeWorker } from "../storage/workers.ts";
 import { watchEventLoop } from "../worker/event-loop-pressure.ts";
-import { GroupCommit } from "../worker/group-commit.ts";
 import { LimitsKeeper } from "../worker/limits-keeper.ts";
 import type { PlannedModule } from "../worker/poll-router.ts";
-import { shareOfRoom } from "../worker/pressure.ts";
 import { type PollTarget, RouterDirectory } from "../worker/router-directory.ts";
 import { startWorker } from "../worker/worker.ts";
 import type { Platform } from "./platform.ts";
+import { startSampleWriter } from "./sample-writer.ts";
 import { type Stoppable, StopStack } from "./stoppable.ts";
 import { programVersion } from "./version.ts";
 
@@ -46,22 +42,11 @@ export async function startWorkerRole(
   try {
     const { modulesOf, probes } = await moduleChooser(config);
     const app = pool("fairwalk_app", APP_CONNECTIONS_MAX);
-    const ingest = pool("fairwalk_ingest", 1);
     const state = pool("fairwalk_scheduler", 1);
 
-    const sampleWriter = openSampleWriter(ingest);
-    const shapes = new ShapeRegistry(app);
-    const writer = new GroupCommit(
-      {
-        flush: async (flushId, results) => {
-          await shapes.register(results);
-          await sampleWriter.flush({ flushId, results });
-        },
-        isRefusal,
-        observe: (event) => observeFlush(metrics, event),
-        log,
-      },
-      config.writer,
+    const { writer, pressures } = started.push(
+      "writer",
+      await startSampleWriter(config, { databaseUrl: platform.databaseUrl, app }, { metrics, log }),
     );
     const directory = new RouterDirectory((tenantId, routerIds) =>
       routersForPolling(app, platform.masterKey, tenantId, routerIds),
@@ -75,7 +60,6 @@ export async function startWorkerRole(
       }),
     );
     const transport = started.push("SNMP sockets", await openTransport({}));
-    started.push("writer", writer);
     const limits = started.push(
       "answer limits",
       new LimitsKeeper(
@@ -84,13 +68,10 @@ export async function startWorkerRole(
         log,
       ),
     );
-    const pressures = [
-      {
-        reason: "writer",
-        share: () => shareOfRoom(writer.waitingPolls, config.writer.waitingPollsMax),
-      },
-      started.push("watch of the event loop", watchEventLoop(config.worker.eventLoopLagMsMax)),
-    ];
+    const lag = started.push(
+      "watch of the event loop",
+      watchEventLoop(config.worker.eventLoopLagMsMax),
+    );
 
     const version = programVersion();
     started.push(
@@ -101,7 +82,7 @@ export async function startWorkerRole(
           transport,
           directory,
           writer,
-          pressures,
+          pressures: [...pressures, lag],
           modulesOf,
           discoveryOf: (tenantId, routerId) =>
             withTenant(app, tenantId, (client) => discoveryOf(client, routerId)),
@@ -163,22 +144,4 @@ async function moduleChooser(config: Config): Promise<ModuleChooser> {
       return choices.get(key);
     },
   };
-}
-
-function observeFlush(
-  metrics: Metrics,
-  event: Parameters<ConstructorParameters<typeof GroupCommit>[0]["observe"]>[0],
-): void {
-  switch (event.kind) {
-    case "committed":
-      metrics.ingestRows.inc(event.rows);
-      metrics.ingestFlush.observe(event.seconds);
-      break;
-    case "failed":
-      metrics.ingestFlushFailures.inc();
-      break;
-    case "waiting":
-      metrics.ingestWaitingPolls.set(event.polls);
-      break;
-  }
 }

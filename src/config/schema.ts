@@ -35,6 +35,9 @@ export const FILE_SCHEMA = section({
     gatherMs: count(50, 0, 1_000),
     flushPollsMax: count(1_000, 1, 100_000),
     waitingPollsMax: count(5_000, 1, 1_000_000),
+    storeMsMax: count(5_000, 100, 60_000),
+    spoolBytesMax: count(4_294_967_296, 1_048_576, 1_099_511_627_776),
+    spoolReplayPollsPerSecondMax: count(2_000, 1, 1_000_000),
   }),
   api: section({
     bodyBytesMax: count(8_388_608, 65_536, 268_435_456),

@@ -102,7 +102,7 @@ export function createMetrics() {
     }),
     workerPressure: new Gauge({
       name: "fairwalk_worker_pressure",
-      help: "Share of its slots this process withholds, by what is behind: writer or event_loop",
+      help: "Share of its slots this process withholds, by what is behind: writer, spool or event_loop",
       labelNames: ["reason"],
       registers,
     }),
@@ -119,7 +119,12 @@ export function createMetrics() {
     }),
     ingestFlushFailures: new Counter({
       name: "fairwalk_ingest_flush_failures_total",
-      help: "Flushes that Postgres refused or that were cut off; each is tried again",
+      help: "Flushes that Postgres did not take or that were cut off; each is tried again or spooled",
+      registers,
+    }),
+    ingestRefusedPolls: new Counter({
+      name: "fairwalk_ingest_refused_polls_total",
+      help: "Polls whose samples Postgres refuses for good; each is logged with its router and the reason",
       registers,
     }),
     ingestWaitingPolls: new Gauge({
@@ -130,6 +135,22 @@ export function createMetrics() {
     spoolBytes: new Gauge({
       name: "fairwalk_spool_bytes",
       help: "Bytes of samples on local disk that Postgres does not have yet",
+      registers,
+    }),
+    spoolOldestAge: new Gauge({
+      name: "fairwalk_spool_oldest_age_seconds",
+      help: "Age of the oldest samples on local disk that Postgres does not have yet; 0 when there are none",
+      registers,
+    }),
+    spoolPolls: new Counter({
+      name: "fairwalk_spool_polls_total",
+      help: "Polls by what happened to them in the spool: appended, replayed, or quarantined because Postgres refuses them",
+      labelNames: ["event"],
+      registers,
+    }),
+    spoolCutBytes: new Counter({
+      name: "fairwalk_spool_cut_bytes_total",
+      help: "Damaged bytes found in the spool and put aside",
       registers,
     }),
     rollupRows: new Counter({
@@ -169,7 +190,7 @@ export function createMetrics() {
     }),
     snmpRequests: new Counter({
       name: "fairwalk_snmp_requests_total",
-      help: "SNMP requests by result: sent, retried, answered, timeout; and answers dropped: late, spoofed, malformed",
+      help: "SNMP requests by result: sent, retried, answered, timeout; answers dropped: late, spoofed, malformed; duplicate_engine: a router with the SNMPv3 engine id of another",
       labelNames: ["result"],
       registers,
     }),

@@ -1,10 +1,12 @@
 import pg from "pg";
 import { invariant } from "../lib/invariant.ts";
 import { isUuid } from "../lib/uuid.ts";
+import type { Flush } from "../routers/flush.ts";
 import type { PollResult } from "../routers/samples.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import { CopyEncoder, POLLS_COLUMNS, SAMPLES_COLUMNS } from "./copy-encoding.ts";
 import { FlushError, isSessionEnd } from "./errors.ts";
+import { partId } from "./flush-ids.ts";
 import { LeafDirectory } from "./leaves.ts";
 import { leafName } from "./partitions.ts";
 import { StatementRefused, sendPipelined } from "./pipelined-copy.ts";
@@ -19,15 +21,17 @@ import { ROLLUP_BUCKET_MS } from "./rollup-due.ts";
  * its id and changes nothing: each sample is stored exactly once.
  */
 
-export interface Flush {
-  /** A UUIDv7: old ids are forgotten by their time, see `forgetFlushes`. The same for every repetition. */
-  readonly flushId: string;
-  readonly results: readonly PollResult[];
-}
-
 export interface SampleWriter {
-  /** Resolves when everything is committed, by this call or an earlier one of the same id. Rejects with a FlushError. */
-  flush(flush: Flush): Promise<void>;
+  /**
+   * Resolves when everything is committed by this call, or when the flush's id is used already: then an earlier call
+   * committed it, or it was taken apart. Rejects with a FlushError.
+   */
+  flush(flush: Flush): Promise<"committed" | "found">;
+  /**
+   * Makes sure that a flush will not be committed as a whole any more: resolves to `apart`, now and whenever it is asked
+   * again; or to `whole` when it was committed before that. Rejects with a FlushError.
+   */
+  takeApart(flushId: string): Promise<"apart" | "whole">;
 }
 
 /** Longer than a flush takes on a disk that is busy with everything else; then the connection counts as lost. */
@@ -55,14 +59,14 @@ export function openSampleWriter(pool: Pool): SampleWriter {
   const leaves = new LeafDirectory(pool);
   const idleEncoders: CopyEncoder[] = [];
 
-  async function flush({ flushId, results }: Flush): Promise<void> {
+  async function flush({ flushId, results }: Flush): Promise<"committed" | "found"> {
     invariant(isUuid(flushId), "a flush's id is a UUID");
-    if (results.length === 0) return;
+    if (results.length === 0) return "committed";
     const targets: CopyTarget[] = [];
     try {
       const groups = await groupByLeaf(leaves, results);
       const encoder = idleEncoders.pop() ?? new CopyEncoder();
-      const statements = encodeFlush(encoder, targets, flushId, groups);
+      const statements = orRefused(() => encodeFlush(encoder, targets, flushId, groups));
       await withConnection(pool, (connection) =>
         sendPipelined(connection, statements, encoder.encoded, {
           timeoutMs: FLUSH_TIMEOUT_MS,
@@ -71,16 +75,50 @@ export function openSampleWriter(pool: Pool): SampleWriter {
           },
         }),
       );
+      return "committed";
     } catch (error) {
-      if (isStoredAlready(error)) return;
+      if (isIdUsed(error, FLUSH_ID_STATEMENT)) return "found";
       const flushError = flushErrorOf(error, targets);
       // The leaf may have been dropped: ask again next time.
-      if (flushError.tenantId !== undefined) leaves.forget(flushError.tenantId);
+      if (flushError.kind === "refused" && flushError.tenantId !== undefined) {
+        leaves.forget(flushError.tenantId);
+      }
       throw flushError;
     }
   }
 
-  return { flush };
+  async function takeApart(flushId: string): Promise<"apart" | "whole"> {
+    // The order matters: that the flush's own id is used tells nothing where the other one is used too.
+    const ids = [partId(flushId, "apart"), flushId];
+    const statements = ids.map(
+      (id) => `insert into ingest_flushes (id, row_count) values ('${id}', 0)`,
+    );
+    try {
+      await withConnection(pool, (connection) =>
+        sendPipelined(connection, statements, Buffer.alloc(0), {
+          timeoutMs: FLUSH_TIMEOUT_MS,
+          onSent: () => undefined,
+        }),
+      );
+      return "apart";
+    } catch (error) {
+      if (isIdUsed(error, 0)) return "apart";
+      if (isIdUsed(error, 1)) return "whole";
+      throw flushErrorOf(error, []);
+    }
+  }
+
+  return { flush, takeApart };
+}
+
+/** What cannot be written down cannot be stored: the fault lies in the results, not in Postgres. */
+function orRefused<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof FlushError) throw cause;
+    throw new FlushError("refused", (cause as Error).message, { cause });
+  }
 }
 
 interface LeafGroup {
@@ -96,7 +134,9 @@ async function groupByLeaf(
 ): Promise<readonly LeafGroup[]> {
   const unknown = new Set<TenantId>();
   for (const { poll } of results) {
-    invariant(isUuid(poll.tenantId) && isUuid(poll.routerId), "ids of a poll are UUIDs");
+    orRefused(() =>
+      invariant(isUuid(poll.tenantId) && isUuid(poll.routerId), "ids of a poll are UUIDs"),
+    );
     if (leaves.find(poll.tenantId, poll.polledAtMs) === undefined) unknown.add(poll.tenantId);
   }
   if (unknown.size > 0) await leaves.learn([...unknown]);
@@ -106,7 +146,7 @@ async function groupByLeaf(
     const { tenantId, polledAtMs } = result.poll;
     const leaf = leaves.find(tenantId, polledAtMs);
     if (leaf === undefined) {
-      const time = new Date(polledAtMs).toISOString();
+      const time = timeText(polledAtMs);
       throw new FlushError("refused", `tenant "${tenantId}" has no partition for ${time}`, {
         tenantId,
       });
@@ -118,6 +158,12 @@ async function groupByLeaf(
     else group.results.push(result);
   }
   return [...groups.values()];
+}
+
+/** Any number a clock may give, also one that is no time. */
+function timeText(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? `the time ${ms}` : time.toISOString();
 }
 
 /** Fills `encoder` with the flush's data; answers the statements that take it and notes in `targets` where each goes. */
@@ -179,10 +225,10 @@ function flushStatement(
   return `with marks as (insert into rollup_marks (flush_id, bucket, tenant_ids) values ${marks.join(", ")}) ${id}`;
 }
 
-function isStoredAlready(error: unknown): boolean {
+function isIdUsed(error: unknown, statement: number): boolean {
   return (
     error instanceof StatementRefused &&
-    error.statement === FLUSH_ID_STATEMENT &&
+    error.statement === statement &&
     error.refusal.code === UNIQUE_VIOLATION
   );
 }

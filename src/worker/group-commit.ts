@@ -1,5 +1,6 @@
 import type { Log } from "../lib/log.ts";
 import { uuidv7 } from "../lib/uuid.ts";
+import type { Flush, FlushOutcome } from "../routers/flush.ts";
 import type { PollResult } from "../routers/samples.ts";
 
 /**
@@ -7,17 +8,19 @@ import type { PollResult } from "../routers/samples.ts";
  *
  * One flush is under way at a time, and each waits a moment for company: a flush costs Postgres and us the same few
  * system calls for one poll as for fifty. Under load it carries what gathered during the one before it as well. A poll's
- * promise resolves only when Postgres has committed it.
+ * promise resolves only when Postgres has committed it, or when it is in the spool, from where it will be.
  *
- * A flush that was cut off may have been committed without our hearing of it. It is repeated under the same id, which
- * Postgres records in the same transaction: a repetition of a committed flush changes nothing.
+ * A flush that was cut off may have been committed without our hearing of it. It is repeated, or spooled, under the same
+ * id: a repetition of a committed flush changes nothing. While Postgres is away, flushes go to the spool at once, until
+ * `postgresIsBack` says that one from there was stored. What can go neither way stays here and is tried both ways again:
+ * `isStuck` meanwhile, and the worker takes no more polls.
  */
 
 export interface GroupCommitDependencies {
-  /** Writes all or nothing; a second call with the same id and results after a success changes nothing. */
-  readonly flush: (flushId: string, results: readonly PollResult[]) => Promise<void>;
-  /** Whether an error of `flush` is about its contents (a bad row, a missing leaf) rather than about reaching Postgres. */
-  readonly isRefusal: (error: unknown) => boolean;
+  /** Resolves when each poll is committed, refused for good or postponed. Repeating it changes nothing. */
+  readonly store: (flush: Flush) => Promise<FlushOutcome>;
+  /** Resolves when the flush is on disk, to be stored from there. */
+  readonly spool: (flush: Flush) => Promise<void>;
   readonly observe: (event: FlushEvent) => void;
   readonly log: Log;
 }
@@ -25,12 +28,15 @@ export interface GroupCommitDependencies {
 export type FlushEvent =
   | { readonly kind: "committed"; readonly rows: number; readonly seconds: number }
   | { readonly kind: "failed" }
+  | { readonly kind: "refused"; readonly polls: number }
   | { readonly kind: "waiting"; readonly polls: number };
 
 export interface GroupCommitLimits {
   readonly flushPollsMax: number;
   /** How long a flush waits for more polls, in milliseconds. */
   readonly gatherMs: number;
+  /** How long Postgres may take for a flush before it goes to the spool, in milliseconds. */
+  readonly storeMsMax: number;
 }
 
 interface WaitingPoll {
@@ -39,16 +45,24 @@ interface WaitingPoll {
   readonly refused: (error: unknown) => void;
 }
 
+/** Values in one flush at most, 16 MB: a thousand routers of 20,000 interfaces do not fit into memory. */
+export const FLUSH_VALUES_MAX = 2_000_000;
+
+/** A connection that was cut shows at the first attempt, a Postgres that is away at the second. */
+const ATTEMPTS = 2;
+
 const RETRY_DELAY_MS_MIN = 100;
 const RETRY_DELAY_MS_MAX = 5_000;
 
-/** Lives until `stop`: it then commits what waits, as long as Postgres can be reached, and takes nothing more. */
+/** Lives until `stop`: it then commits or spools what waits, and takes nothing more. */
 export class GroupCommit {
   readonly #dependencies: GroupCommitDependencies;
   readonly #limits: GroupCommitLimits;
   readonly #waiting: WaitingPoll[] = [];
   #flushing: Promise<void> | undefined;
   #underWay = 0;
+  #isAway = false;
+  #isStuck = false;
   #stopped = false;
   #wake: (() => void) | undefined;
 
@@ -57,12 +71,17 @@ export class GroupCommit {
     this.#limits = limits;
   }
 
-  /** Polls handed over and not committed yet. */
+  /** Polls handed over and neither committed nor spooled yet. */
   get waitingPolls(): number {
     return this.#waiting.length + this.#underWay;
   }
 
-  /** Resolves when the result is committed; rejects when Postgres refuses it, or when stopped before it could be. */
+  /** Whether neither Postgres nor the spool takes anything. */
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
+  /** Resolves when the result is committed or spooled; rejects when it is refused, or when stopped before it could be. */
   add(result: PollResult): Promise<void> {
     if (this.#stopped) return Promise.reject(new Error("Cannot take samples: stopping"));
     return new Promise((committed, refused) => {
@@ -71,9 +90,15 @@ export class GroupCommit {
     });
   }
 
+  /** A flush from the spool was stored: the next one goes to Postgres again. */
+  postgresIsBack(): void {
+    if (this.#isAway) this.#dependencies.log.info({}, "Postgres takes samples again");
+    this.#isAway = false;
+  }
+
   /**
-   * Commits what waits. Gives up at the first failure, so that a stop never hangs on a Postgres that is away: the polls
-   * concerned reject, their jobs stay unfinished and are polled again by another worker.
+   * Commits or spools what waits. Gives up where neither is possible, so that a stop never hangs: the polls concerned
+   * reject, their jobs stay unfinished and are polled again by another worker.
    */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -84,77 +109,104 @@ export class GroupCommit {
   async #flushAll(): Promise<void> {
     while (this.#waiting.length > 0) {
       await this.#gather();
-      const batch = this.#waiting.splice(0, this.#limits.flushPollsMax);
+      const batch = this.#waiting.splice(0, this.#batchLength());
       this.#underWay = batch.length;
       this.#observeWaiting();
-      await this.#commit(batch);
+      const answer = await this.#settle(batch);
       this.#underWay = 0;
       this.#observeWaiting();
+      answer();
     }
     this.#flushing = undefined;
   }
 
-  async #commit(batch: readonly WaitingPoll[]): Promise<void> {
-    const flushId = uuidv7();
-    const results = batch.map(({ result }) => result);
+  /** How many of those that wait go into the next flush; at least one. */
+  #batchLength(): number {
+    let values = 0;
+    const { flushPollsMax } = this.#limits;
+    for (const [length, { result }] of this.#waiting.entries()) {
+      for (const block of result.blocks) values += block.values.length;
+      if (length === flushPollsMax || (length > 0 && values > FLUSH_VALUES_MAX)) return length;
+    }
+    return this.#waiting.length;
+  }
+
+  /** Tries Postgres and the spool until each poll is in one of them or refused; resolves to what tells the polls so. */
+  async #settle(batch: readonly WaitingPoll[]): Promise<() => void> {
+    const flush = { flushId: uuidv7(), results: batch.map(({ result }) => result) };
     for (let attempt = 0; ; attempt++) {
-      const startedAt = performance.now();
-      try {
-        await this.#dependencies.flush(flushId, results);
-        this.#dependencies.observe({
-          kind: "committed",
-          rows: results.reduce((rows, { blocks }) => rows + 1 + blocks.length, 0),
-          seconds: (performance.now() - startedAt) / 1_000,
-        });
-        for (const { committed } of batch) committed();
-        return;
-      } catch (error) {
-        this.#dependencies.observe({ kind: "failed" });
-        if (this.#dependencies.isRefusal(error)) {
-          await this.#commitApart(batch, error);
-          return;
-        }
-        if (this.#stopped) {
-          for (const { refused } of batch) refused(error);
-          return;
-        }
-        this.#dependencies.log.warn(
-          { attempt, polls: batch.length, error: messageOf(error) },
-          "samples not committed, trying again",
-        );
-        await this.#retryDelay(attempt);
+      const mayTryPostgres = !this.#isAway || this.#isStuck;
+      const outcome = mayTryPostgres ? await this.#storedNow(flush) : undefined;
+      const failure = outcome === undefined ? await this.#spooled(flush) : undefined;
+      this.#isStuck = failure !== undefined && !this.#stopped;
+      if (failure === undefined) return () => answer(batch, outcome?.refused ?? []);
+      if (this.#stopped) {
+        return () => {
+          for (const { refused } of batch) refused(failure);
+        };
       }
+      this.#dependencies.log.error(
+        { polls: batch.length, error: failure.message },
+        "samples neither stored nor spooled, trying again",
+      );
+      await this.#pause(Math.min(RETRY_DELAY_MS_MIN * 2 ** attempt, RETRY_DELAY_MS_MAX));
     }
   }
 
-  /** Postgres refused something in the batch: each tenant's polls go alone, then each poll, until only the bad ones fail. */
-  async #commitApart(batch: readonly WaitingPoll[], error: unknown): Promise<void> {
-    const byTenant = groupByTenant(batch);
-    if (byTenant.size > 1) {
-      for (const polls of byTenant.values()) await this.#commit(polls);
-      return;
+  /** What Postgres made of the flush, with what it postponed in the spool; undefined when it did not take it. */
+  async #storedNow(flush: Flush): Promise<FlushOutcome | undefined> {
+    const { log, observe, store } = this.#dependencies;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const startedAt = performance.now();
+      try {
+        const outcome = await within(this.#limits.storeMsMax, store(flush));
+        for (const postponed of outcome.postponed) await this.#dependencies.spool(postponed);
+        this.#isAway = false;
+        if (outcome.refused.length > 0) this.#reportRefused(outcome);
+        observe({
+          kind: "committed",
+          rows: rowsStored(flush, outcome),
+          seconds: (performance.now() - startedAt) / 1_000,
+        });
+        return outcome;
+      } catch (error) {
+        observe({ kind: "failed" });
+        const isLast = attempt === ATTEMPTS || error instanceof TookTooLong || this.#stopped;
+        log.warn(
+          { polls: flush.results.length, error: messageOf(error) },
+          isLast ? "samples not stored in Postgres" : "samples not stored, trying again",
+        );
+        if (isLast) break;
+      }
     }
-    const [first, ...rest] = batch;
-    if (first === undefined) return;
-    if (rest.length > 0) {
-      for (const poll of batch) await this.#commit([poll]);
-      return;
+    this.#isAway = true;
+    return undefined;
+  }
+
+  /** Resolves to nothing when the flush is in the spool, to what was in the way when it is not. */
+  async #spooled(flush: Flush): Promise<Error | undefined> {
+    try {
+      await this.#dependencies.spool(flush);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
     }
-    const { tenantId, routerId } = first.result.poll;
-    this.#dependencies.log.error(
-      { tenant: tenantId, router: routerId, error: messageOf(error) },
-      "samples refused by Postgres",
-    );
-    first.refused(error);
+  }
+
+  #reportRefused({ refused }: FlushOutcome): void {
+    this.#dependencies.observe({ kind: "refused", polls: refused.length });
+    for (const { result, error } of refused) {
+      const { tenantId, routerId } = result.poll;
+      this.#dependencies.log.error(
+        { tenant: tenantId, router: routerId, error: error.message },
+        "samples refused by Postgres",
+      );
+    }
   }
 
   async #gather(): Promise<void> {
     if (this.#stopped || this.#waiting.length >= this.#limits.flushPollsMax) return;
     await this.#pause(this.#limits.gatherMs);
-  }
-
-  #retryDelay(attempt: number): Promise<void> {
-    return this.#pause(Math.min(RETRY_DELAY_MS_MIN * 2 ** attempt, RETRY_DELAY_MS_MAX));
   }
 
   /** Waits; a stop ends it early. */
@@ -173,15 +225,41 @@ export class GroupCommit {
   }
 }
 
-function groupByTenant(batch: readonly WaitingPoll[]): Map<string, WaitingPoll[]> {
-  const groups = new Map<string, WaitingPoll[]>();
+function answer(batch: readonly WaitingPoll[], refused: FlushOutcome["refused"]): void {
+  const errors = new Map(refused.map(({ result, error }) => [result, error]));
   for (const poll of batch) {
-    const { tenantId } = poll.result.poll;
-    const group = groups.get(tenantId);
-    if (group === undefined) groups.set(tenantId, [poll]);
-    else group.push(poll);
+    const error = errors.get(poll.result);
+    if (error === undefined) poll.committed();
+    else poll.refused(error);
   }
-  return groups;
+}
+
+function rowsStored({ results }: Flush, { refused, postponed }: FlushOutcome): number {
+  const rowsOf = (polls: readonly PollResult[]) =>
+    polls.reduce((rows, { blocks }) => rows + 1 + blocks.length, 0);
+  return (
+    rowsOf(results) -
+    rowsOf(refused.map(({ result }) => result)) -
+    postponed.reduce((rows, part) => rows + rowsOf(part.results), 0)
+  );
+}
+
+class TookTooLong extends Error {}
+
+/** What `work` comes to, unless it takes too long: then nobody listens to it any more. */
+async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new TookTooLong(`no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function messageOf(error: unknown): string {

@@ -108,12 +108,15 @@ function heldWriter() {
   });
   const writer = new GroupCommit(
     {
-      flush: () => released,
-      isRefusal: () => false,
+      store: async () => {
+        await released;
+        return { refused: [], postponed: [] };
+      },
+      spool: async () => undefined,
       observe: () => undefined,
       log: silentLog as never,
     },
-    { gatherMs: 0, flushPollsMax: 1_000 },
+    { gatherMs: 0, flushPollsMax: 1_000, storeMsMax: 120_000 },
   );
   return { writer, release };
 }

@@ -7,6 +7,8 @@ export type ReadinessCheck = () => Promise<void>;
 
 export interface HealthDeps {
   readonly readinessChecks: Readonly<Record<string, ReadinessCheck>>;
+  /** Whether the process works, but not as it should: samples wait on its disk. */
+  readonly isDegraded?: () => Promise<boolean>;
   readonly log: Log;
   readonly isDraining: () => boolean;
 }
@@ -16,7 +18,7 @@ const CHECK_TIMEOUT_MS = 2_000;
 
 const LIVE = Type.Object({ status: Type.Literal("ok") });
 const READY = Type.Object({
-  status: Type.String({ enum: ["ok", "unavailable", "stopping"] }),
+  status: Type.String({ enum: ["ok", "degraded", "unavailable", "stopping"] }),
   checks: Type.Optional(
     Type.Record(
       Type.String(),
@@ -62,10 +64,16 @@ export function healthRoutes(app: Api, deps: HealthDeps): void {
     async (request, reply) => {
       const results = await runChecks(deps);
       const isReady = results.every(([, it]) => it.status === "ok");
-      const status = deps.isDraining() ? "stopping" : isReady ? "ok" : "unavailable";
+      const status = deps.isDraining()
+        ? "stopping"
+        : !isReady
+          ? "unavailable"
+          : (await deps.isDegraded?.())
+            ? "degraded"
+            : "ok";
       const isVerbose = request.query.verbose !== undefined && request.query.verbose !== "false";
       return reply
-        .code(status === "ok" ? 200 : 503)
+        .code(status === "ok" || status === "degraded" ? 200 : 503)
         .header("cache-control", "no-store")
         .send({ status, ...(isVerbose ? { checks: Object.fromEntries(results) } : {}) });
     },
