@@ -13,7 +13,7 @@ RUN npm run build && npm ci --omit=dev --omit=optional --no-fund --no-audit
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production \
-    NODE_OPTIONS=--enable-source-maps \
+    NODE_OPTIONS="--enable-source-maps --max-semi-space-size=32" \
     FAIRWALK_DATA_DIR=/var/lib/fairwalk \
     FAIRWALK_LISTEN=0.0.0.0:8080
 WORKDIR /app

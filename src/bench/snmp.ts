@@ -30,8 +30,8 @@ export interface SnmpBenchOptions {
   readonly fuzz?: number;
 }
 
-/** Node's own limit leaves the young generation too small for a poller: see the Dockerfile. */
-const PRODUCT_FLAGS = ["--max-semi-space-size=64"];
+/** As the Dockerfile and the systemd unit start it: a larger young generation saves a tenth of a poll for 30 MB. */
+const PRODUCT_FLAGS = ["--max-semi-space-size=32"];
 
 const FUZZ_SECONDS_MAX = 3_600;
 

@@ -199,6 +199,7 @@ function requestCounting(transport: Transport, metrics: Metrics): () => void {
     late: () => transport.counters.late,
     spoofed: () => transport.counters.spoofed,
     malformed: () => transport.counters.malformed,
+    duplicate_engine: () => transport.usm.duplicateIds,
   };
   const counted = new Map<string, number>();
   return () => {
