@@ -30,13 +30,13 @@ import {
 const SLOTS = 100;
 const VICTIM = {
   count: 300,
-  portBase: 12_000,
+  portBase: 20_000,
   intervalSeconds: 10,
   interfaces: 4,
   rttMs: 20,
 } as const;
 /** At an interval of 5 s the deadline is 4 s: 1,250 dead routers ask for 1,000 slots. */
-const NEIGHBOUR = { count: 1_250, portBase: 14_000, intervalSeconds: 5 } as const;
+const NEIGHBOUR = { count: 1_250, portBase: 22_000, intervalSeconds: 5 } as const;
 const NEIGHBOUR_DEADLINE_MS = 4_000;
 const ZONE = "default";
 /** Polls that came due within a run have this long to be started and committed. */

@@ -184,10 +184,15 @@ export async function startNetwork(
   ]);
   // A line a router, in the order of their ports: with the last one all are there.
   const last = `"port":${portBase + routers - 1},`;
-  await until(
-    async () => (network.output().includes(last) ? true : undefined),
-    () => `the simulator did not start:\n${network.output().slice(-1_000)}`,
-  );
+  const complaint = () => `the simulator did not start:\n${network.output().slice(-1_000)}`;
+  const ended = network.ended.then(() => {
+    throw new Error(complaint());
+  });
+  await Promise.race([
+    ended,
+    until(async () => (network.output().includes(last) ? true : undefined), complaint),
+  ]);
+  ended.catch(() => undefined); // From now on its end is nobody's failure.
   return network;
 }
 
