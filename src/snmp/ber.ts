@@ -343,7 +343,7 @@ export function writeLength(bytes: Uint8Array, at: number, length: number): numb
 
 /** An INTEGER, -2^31 to 2^31 - 1. */
 export function integerValue(value: number): Uint8Array {
-  return twosComplement(BigInt(value));
+  return value >= 0 && value < 0x80 ? Uint8Array.of(value) : twosComplement(BigInt(value));
 }
 
 /** A Counter32, Gauge32 or TimeTicks, 0 to 2^32 - 1. */
