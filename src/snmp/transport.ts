@@ -61,6 +61,8 @@ export interface TransportOptions {
  * once lose answers.
  */
 const AWAITED_BYTES_A_SOCKET = 75_000;
+/** What the smallest answer is counted as: the system's own share of a datagram is large. */
+const AWAITED_BYTES_MIN = 1_500;
 const SOCKETS_MAX = 64;
 const RECEIVE_BUFFER_BYTES = 4 << 20;
 
@@ -104,7 +106,7 @@ export class Exchange extends Timed {
   readonly peer: PeerAddress;
   readonly receiver: Receiver;
   readonly shared: SharedSocket;
-  readonly answerBytes: number;
+  readonly awaitedBytes: number;
   isWaiting = false;
   sentAtMs = 0;
   /** The last message that claimed to answer and was not believed. */
@@ -115,14 +117,14 @@ export class Exchange extends Timed {
     peer: PeerAddress,
     receiver: Receiver,
     shared: SharedSocket,
-    answerBytes: number,
+    awaitedBytes: number,
   ) {
     super();
     this.id = id;
     this.peer = peer;
     this.receiver = receiver;
     this.shared = shared;
-    this.answerBytes = answerBytes;
+    this.awaitedBytes = awaitedBytes;
   }
 }
 
@@ -184,9 +186,10 @@ export class Transport {
       return failure("unreachable", `Cannot open a UDP socket: ${codeOf(shared)}`);
     }
     const id = randomInt(SALT_MIN, SALT_MAX) * IN_FLIGHT_MAX + slot;
-    const exchange = new Exchange(id, peer, receiver, shared, answerBytes);
+    const awaitedBytes = Math.max(answerBytes, AWAITED_BYTES_MIN);
+    const exchange = new Exchange(id, peer, receiver, shared, awaitedBytes);
     this.#exchanges[slot] = exchange;
-    shared.awaitedBytes += answerBytes;
+    shared.awaitedBytes += awaitedBytes;
     return exchange;
   }
 
@@ -225,7 +228,7 @@ export class Transport {
     this.#wheel.remove(exchange);
     this.#exchanges[slot] = undefined;
     this.#freeSlots.push(slot);
-    exchange.shared.awaitedBytes -= exchange.answerBytes;
+    exchange.shared.awaitedBytes -= exchange.awaitedBytes;
   }
 
   /** What was wrong with the last message from `peer` since `sinceMs` (of performance.now) that fitted no request. */
