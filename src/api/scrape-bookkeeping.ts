@@ -32,20 +32,25 @@ function familiesOf(poll: PollRecord, reports: readonly ModuleReport[]): PlainFa
   const gauge = (
     name: string,
     help: string,
-    of: (report: ModuleReport) => number,
+    of: (report: ModuleReport) => number | undefined,
   ): PlainFamily => ({
     name,
     help,
     type: "gauge",
-    series: reports.map((report) => ({
-      labels: { module: report.module },
-      value: of(report),
-    })),
+    series: reports.flatMap((report) => {
+      const value = of(report);
+      return value === undefined ? [] : [{ labels: { module: report.module }, value }];
+    }),
   });
   return [
     gauge("snmp_scrape_duration_seconds", "How long the poll took.", () => poll.durationMs / 1_000),
+    gauge(
+      "snmp_scrape_walk_duration_seconds",
+      "How long its walks took.",
+      ({ walkMs }) => walkMs && walkMs / 1_000,
+    ),
     gauge("snmp_scrape_packets_retried", "Requests that were sent again.", (it) => it.retries),
     gauge("snmp_scrape_packets_sent", "Requests sent, with those sent again.", (it) => it.requests),
-    gauge("snmp_scrape_pdus_returned", "Rows that were read.", (it) => it.rows),
+    gauge("snmp_scrape_pdus_returned", "Values that were read.", (it) => it.varbinds),
   ];
 }

@@ -16,6 +16,12 @@ export interface PollJob {
   readonly kind: "full" | "probe";
 }
 
+/** A job in a worker's hands, with when it was released to the queue (the scheduler's clock) and taken from it. */
+export interface TakenPollJob extends PollJob {
+  readonly releasedAtMs: number;
+  readonly takenAtMs?: number;
+}
+
 /** What a worker says of a poll it ended. `costMs` is the slot time it used, what its tenant is charged. */
 export interface PollCompletion {
   readonly outcome: PollOutcome;

@@ -12,7 +12,7 @@ import {
   encodeCompletion,
   LOCK_DURATION_MS,
   type PollCompletion,
-  type PollJob,
+  type TakenPollJob,
 } from "./poll-job.ts";
 import { logOncePerOutage } from "./poll-queue.ts";
 
@@ -75,7 +75,7 @@ interface RunningPoll {
 export interface PollWorkerDependencies {
   readonly backend: QueueBackend;
   readonly zoneKey: string;
-  readonly poll: (job: PollJob, lease: Lease) => Promise<PollCompletion>;
+  readonly poll: (job: TakenPollJob, lease: Lease) => Promise<PollCompletion>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -100,9 +100,12 @@ export async function startPollWorker(
     const lease: RunningPoll = { token: token ?? "", locked: lockedSince(clock, job.processedOn) };
     running.set(routerId, lease);
     try {
-      const completion = await poll(decodeJob(routerId, job.data), {
-        isHeld: () => remainingMs(lease) > 0,
-      });
+      const taken = {
+        ...decodeJob(routerId, job.data),
+        releasedAtMs: job.timestamp,
+        ...(job.processedOn !== undefined && { takenAtMs: job.processedOn }),
+      };
+      const completion = await poll(taken, { isHeld: () => remainingMs(lease) > 0 });
       return encodeCompletion(completion);
     } finally {
       if (running.get(routerId) === lease) running.delete(routerId);

@@ -21,8 +21,14 @@ export interface Effort {
   readonly requests: number;
   readonly retries: number;
   readonly bytesIn: number;
+  /** Values that were read. */
+  readonly varbinds: number;
+  readonly durationMs: number;
   readonly rttMsMedian: number;
   readonly rttMsMax: number;
+  /** The most that a walk asked for at once: so many columns, so many rows of each. */
+  readonly columnsMost: number;
+  readonly repetitionsMost: number;
   /** What was tolerated or adapted to, in the order it happened; the first few. */
   readonly remarks: readonly string[];
   /** Why no more was asked for at once than was; absent while nothing stands in the way. */
@@ -49,9 +55,9 @@ const LANES = 2;
  * is none. `oids` must not change afterwards.
  */
 export async function getScalars(session: Session, oids: readonly string[]): Promise<Fetched> {
+  const effort = new EffortMeter();
   const table = new TableBuilder(oids.length, 1, 1);
   table.addScalarRow();
-  const effort = new EffortMeter();
   const failures: Fault[] = [];
   let hasAnswered = false;
   let chunks = session.oids.encoded(oids).chunks;
@@ -68,7 +74,9 @@ export async function getScalars(session: Session, oids: readonly string[]): Pro
     if (taken.failure !== undefined) failures.push(taken.failure);
     chunks = [...taken.askAgain, ...others];
   }
-  return fetched(table.finish(oids), failures, hasAnswered, effort, []);
+  const read = table.finish(oids);
+  for (const { tags } of read.columns.values()) if (tags[0] !== 0) effort.varbinds++;
+  return fetched(read, failures, hasAnswered, effort, []);
 }
 
 type ScalarChunk = readonly EncodedOid[];
@@ -173,6 +181,7 @@ export async function walkColumns(
   columns: readonly string[],
   limits: WalkLimits,
 ): Promise<FetchedColumns> {
+  const effort = new EffortMeter();
   const encoded = session.oids.encoded(columns);
   const memory = limits.memory ?? session.recall(encoded);
   const walk = new ColumnWalk(encoded, {
@@ -186,12 +195,12 @@ export async function walkColumns(
     }),
     memory,
   });
-  const effort = new EffortMeter();
   const failed = await askUntilDone(session, walk, effort, limits.bytesMax ?? WALK_BYTES_MAX);
 
   const failures = failed === undefined ? walk.failures : [failed, ...walk.failures];
   const learnt = walk.memory();
   if (failed === undefined) session.remember(encoded, learnt);
+  for (const rows of learnt.rows) effort.varbinds += rows;
   const { remarks, explanation } = walk.sizing;
   const table = walk.finish(columns);
   const result = fetched(table, failures, walk.hasBegun, effort, remarks);
@@ -217,6 +226,7 @@ function askUntilDone(
     const askNext = (): void => {
       const asked = failed === undefined ? walk.next() : undefined;
       if (asked !== undefined) {
+        effort.ask(asked);
         session.ask(
           asked,
           () => walk.shrink(asked),
@@ -269,11 +279,21 @@ const ROUND_TRIPS_MAX = 256;
 
 class EffortMeter {
   bytesIn = 0;
+  varbinds = 0;
+  readonly #begunAtMs = performance.now();
   #requests = 0;
   #retries = 0;
   #rttMsMax = 0;
+  #columnsMost = 0;
+  #repetitionsMost = 0;
   /** In ascending order: sorting a typed array for one number cost as much as decoding an answer. */
   readonly #rttsMs: number[] = [];
+
+  ask({ columns, repetitions }: ColumnRequest): void {
+    if (columns * repetitions <= this.#columnsMost * this.#repetitionsMost) return;
+    this.#columnsMost = columns;
+    this.#repetitionsMost = repetitions;
+  }
 
   add(reply: Answer | Unanswered): void {
     this.#requests += 1 + reply.retries;
@@ -295,8 +315,12 @@ class EffortMeter {
       requests: this.#requests,
       retries: this.#retries,
       bytesIn: this.bytesIn,
+      varbinds: this.varbinds,
+      durationMs: performance.now() - this.#begunAtMs,
       rttMsMedian: rtts[rtts.length >> 1] ?? 0,
       rttMsMax: this.#rttMsMax,
+      columnsMost: this.#columnsMost,
+      repetitionsMost: this.#repetitionsMost,
       remarks,
     };
   }

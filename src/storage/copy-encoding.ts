@@ -1,12 +1,13 @@
 import { invariant } from "../lib/invariant.ts";
-import type { PollRecord, PollResult } from "../routers/samples.ts";
+import type { PollDetail, PollRecord, PollResult } from "../routers/samples.ts";
 import { ROW_VALUES_MAX, type ShapePart, shapeParts } from "./shapes.ts";
 import { storableJson } from "./storable-text.ts";
 
 /**
  * Rows of samples and polls in COPY's binary format, written by hand straight from the typed arrays of the decoder: a
- * 64-bit value is copied as two 32-bit words with their bytes swapped, never as a BigInt. About 3 ns a value; the text
- * format costs ten times that.
+ * 64-bit value is copied as two 32-bit words with their bytes swapped, never as a BigInt. Where no value is missing the
+ * bytes are swapped all at once and the words laid between the lengths, which costs a third of writing each by itself;
+ * the text format costs ten times that.
  *
  * The format (PostgreSQL, "COPY", Binary Format): a header; a row = the number of fields (int16), then each field's
  * length (int32, -1 = null) and bytes; a trailer of int16 -1. Everything big-endian.
@@ -48,12 +49,21 @@ const BYTES_MIN = 65_536;
 const HIGH_WORD = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
 const LOW_WORD = 1 - HIGH_WORD;
 
+const IS_LITTLE_ENDIAN = HIGH_WORD === 1;
+
+/** The length of a value, 8, as this machine writes an int32 that is to be read big-endian. */
+const LENGTH_WORD = IS_LITTLE_ENDIAN ? 0x08000000 : 8;
+
 /** COPY messages for any number of tables, one after the other, in one buffer that grows and is used again. */
 export class CopyEncoder {
   #bytes = Buffer.allocUnsafeSlow(BYTES_MIN);
   #view = viewOf(this.#bytes);
   #at = 0;
   #copyStart = -1;
+  /** Values of a row on their way: as they are, and with their lengths, which stay where they are. */
+  readonly #rowBytes = Buffer.from(new ArrayBuffer(ROW_VALUES_MAX * 8));
+  readonly #rowWords = new Int32Array(this.#rowBytes.buffer);
+  readonly #fields = new Int32Array(ROW_VALUES_MAX * 3).fill(LENGTH_WORD);
 
   /** What was encoded since `reset`. Valid until the next call of any method. */
   get encoded(): Buffer {
@@ -115,7 +125,8 @@ export class CopyEncoder {
   }
 
   addPoll(poll: PollRecord): void {
-    const detail = storableJson(poll.modules);
+    const { releasedAtMs, takenAtMs, scalars, modules } = poll;
+    const detail = storableJson({ releasedAtMs, takenAtMs, scalars, modules } satisfies PollDetail);
     const detailBytes = Buffer.byteLength(detail);
     this.#reserve(POLLS_ROW_FIXED_BYTES + poll.outcome.length * 3 + detailBytes);
     this.#int16(POLLS_FIELDS);
@@ -165,21 +176,42 @@ export class CopyEncoder {
     this.#int32(metrics * instances);
     this.#int32(1); // counted from 1.
     let hasNull = false;
-    for (let m = 0; m < metrics; m++) {
-      const from = (part.firstMetric + m) * instancesOfBlock + part.firstInstance;
-      const nulls = this.#values(words, present, from, from + instances);
-      hasNull ||= nulls > 0;
+    // Of a part with all instances the values lie together.
+    const runs = instances === instancesOfBlock ? 1 : metrics;
+    const runLength = (metrics * instances) / runs;
+    for (let run = 0; run < runs; run++) {
+      const from = (part.firstMetric + run) * instancesOfBlock + part.firstInstance;
+      const hole = present.indexOf(0, from);
+      if (hole === -1 || hole >= from + runLength) {
+        this.#wholeValues(words, from, runLength);
+      } else {
+        this.#values(words, present, from, from + runLength);
+        hasNull = true;
+      }
     }
     this.#view.setInt32(hasNullAt, hasNull ? 1 : 0);
     this.#view.setInt32(lengthAt, this.#at - lengthAt - 4);
     if (!isFloat) this.#int32(-1);
   }
 
-  /** Writes values [from, to) of a block; answers how many of them are null. The hot loop: no call, no allocation. */
-  #values(words: Int32Array, present: Uint8Array, from: number, to: number): number {
+  /** Writes `length` values of a block, none of which is null. The hot loop: two words a value and nothing else. */
+  #wholeValues(words: Int32Array, from: number, length: number): void {
+    const row = this.#rowWords;
+    const fields = this.#fields;
+    row.set(words.subarray(2 * from, 2 * (from + length)));
+    if (IS_LITTLE_ENDIAN) this.#rowBytes.subarray(0, length * 8).swap64();
+    for (let i = 0; i < length; i++) {
+      fields[3 * i + 1] = row[2 * i] as number; // Inside: a row has ROW_VALUES_MAX values at most.
+      fields[3 * i + 2] = row[2 * i + 1] as number;
+    }
+    this.#bytes.set(new Uint8Array(fields.buffer, 0, length * VALUE_BYTES), this.#at);
+    this.#at += length * VALUE_BYTES;
+  }
+
+  /** Writes values [from, to) of a block, each by itself: some are null. */
+  #values(words: Int32Array, present: Uint8Array, from: number, to: number): void {
     const view = this.#view;
     let at = this.#at;
-    let nulls = 0;
     for (let i = from; i < to; i++) {
       if (present[i] === 1) {
         view.setInt32(at, 8);
@@ -189,11 +221,9 @@ export class CopyEncoder {
       } else {
         view.setInt32(at, -1);
         at += 4;
-        nulls++;
       }
     }
     this.#at = at;
-    return nulls;
   }
 
   #uuid(uuid: string): void {

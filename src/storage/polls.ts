@@ -1,5 +1,5 @@
 import type { PollOutcome, RouterId } from "../routers/router.ts";
-import type { ModuleReport, PollRecord } from "../routers/samples.ts";
+import type { ModuleReport, PollDetail, PollRecord } from "../routers/samples.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import type { TenantClient } from "./pool.ts";
 
@@ -17,7 +17,8 @@ interface PollRow {
   requests: number;
   retries: number;
   bytes_in: string;
-  detail: ModuleReport[];
+  /** Of a worker of the first release the modules alone. */
+  detail: PollDetail | ModuleReport[];
 }
 
 const COLUMNS =
@@ -36,7 +37,7 @@ function pollOf(row: PollRow): PollRecord {
     requests: row.requests,
     retries: row.retries,
     bytesIn: Number(row.bytes_in),
-    modules: row.detail,
+    ...(Array.isArray(row.detail) ? { modules: row.detail } : row.detail),
   };
 }
 

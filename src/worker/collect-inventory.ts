@@ -2,9 +2,11 @@ import type { FetchedTable } from "../modules/fetched-table.ts";
 import { Answers, type SectionPlan } from "../modules/inventory/section.ts";
 import type { MibTable } from "../modules/inventory/table.ts";
 import type { InventoryDocuments } from "../routers/inventory.ts";
+import type { WalkReport } from "../routers/samples.ts";
 import { probeSubtrees } from "../snmp/probe.ts";
 import type { Session } from "../snmp/session.ts";
 import { getScalars, walkColumns } from "../snmp/walk.ts";
+import { reportOfWalk } from "./walk-reports.ts";
 
 /**
  * Reads sections of a router's inventory with what a poll has left of its time. Tables the router does not have cost a
@@ -22,6 +24,7 @@ export interface CollectedInventory {
   readonly sections: readonly CollectedSection[];
   /** For each OID asked for, whether the router has something below it; one that went unanswered is missing. */
   readonly probed: ReadonlyMap<string, boolean>;
+  readonly walks: readonly WalkReport[];
 }
 
 export interface InventoryLimits {
@@ -56,11 +59,12 @@ export async function collectInventory(
     ...(await probeSubtrees(session, probes)),
   ]);
   const scalars = await getScalars(session, scalarOids);
+  const walks = [reportOfWalk("", scalars)];
   if (scalars.outcome !== "answered" && scalars.outcome !== "partial") {
-    return { sections: [], probed };
+    return { sections: [], probed, walks };
   }
   const collected: CollectedSection[] = [];
-  const walked = new WalkedTables(session, limits.tableRowsMax);
+  const walked = new WalkedTables(session, limits.tableRowsMax, walks);
   for (const section of sections) {
     if (collected.length > 0 && session.clock.now() >= limits.beginUntilMs) break;
     const present = section.tables.filter(({ entry }) => probed.get(entry) !== false);
@@ -77,7 +81,7 @@ export async function collectInventory(
     const documents = section.read(new Answers(tables, scalars.table));
     collected.push({ name: section.name, documents, isComplete });
   }
-  return { sections: collected, probed };
+  return { sections: collected, probed, walks };
 }
 
 interface Walked {
@@ -89,18 +93,22 @@ interface Walked {
 class WalkedTables {
   readonly #session: Session;
   readonly #rowsMax: number;
+  readonly #reports: WalkReport[];
   readonly #walked: { readonly oids: ReadonlySet<string>; readonly result: Walked }[] = [];
 
-  constructor(session: Session, rowsMax: number) {
+  /** Each walk is added to `reports`. */
+  constructor(session: Session, rowsMax: number, reports: WalkReport[]) {
     this.#session = session;
     this.#rowsMax = rowsMax;
+    this.#reports = reports;
   }
 
-  async get({ oids }: MibTable): Promise<Walked> {
+  async get({ entry, oids }: MibTable): Promise<Walked> {
     const known = this.#walked.find((other) => oids.every((oid) => other.oids.has(oid)));
     if (known !== undefined) return known.result;
-    const { table, outcome } = await walkColumns(this.#session, oids, { rowsMax: this.#rowsMax });
-    const result = { table, isWhole: outcome === "answered" };
+    const fetched = await walkColumns(this.#session, oids, { rowsMax: this.#rowsMax });
+    this.#reports.push(reportOfWalk(entry, fetched));
+    const result = { table: fetched.table, isWhole: fetched.outcome === "answered" };
     this.#walked.push({ oids: new Set(oids), result });
     return result;
   }

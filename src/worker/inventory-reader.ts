@@ -9,6 +9,7 @@ import type { TenantId } from "../tenants/tenant.ts";
 import { type CollectedInventory, collectInventory } from "./collect-inventory.ts";
 import { dueSections, type InventoryIntervals } from "./inventory-schedule.ts";
 import type { PolledRouter } from "./poll-router.ts";
+import { reportOfWalks } from "./walk-reports.ts";
 
 /**
  * Reads, after a poll's counters and with what is left of its time, the sections of the router's inventory that are due.
@@ -169,7 +170,7 @@ function interfacesOf({ sections }: CollectedInventory): readonly Interface[] | 
 }
 
 function reportOf(
-  { sections }: CollectedInventory,
+  { sections, walks }: CollectedInventory,
   due: number,
   before: { readonly requests: number; readonly retries: number },
   { stats }: Session,
@@ -190,6 +191,7 @@ function reportOf(
               ? `Not read to their end: ${cut.join(", ")}`
               : `${due - sections.length} of ${due} sections are left for the next poll`,
         }),
+    ...reportOfWalks(walks),
   };
 }
 

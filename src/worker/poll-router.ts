@@ -7,9 +7,10 @@ import { neededFallbacks } from "../modules/table-views.ts";
 import { numberAt } from "../modules/value-text.ts";
 import type { Signals } from "../routers/inventory.ts";
 import type { Interface, PollOutcome } from "../routers/router.ts";
-import type { ModuleReport, SampleBlock, TextFact } from "../routers/samples.ts";
+import type { ModuleReport, SampleBlock, TextFact, WalkReport } from "../routers/samples.ts";
 import type { Session } from "../snmp/session.ts";
 import { type FetchOutcome, getScalars, walkColumns } from "../snmp/walk.ts";
+import { reportOfWalk, reportOfWalks } from "./walk-reports.ts";
 
 /** sysUpTime.0 (RFC 3418): every agent has it, and it fits any packet: the whole of a probe. */
 const PROBE_OID = "1.3.6.1.2.1.1.3.0";
@@ -30,6 +31,8 @@ export interface PlannedModule {
 /** What one visit to a router brought. Never an exception: silence, refusal and nonsense are outcomes. */
 export interface PolledRouter {
   readonly outcome: PollOutcome;
+  /** The first request, for the single values of all modules. */
+  readonly scalars: WalkReport;
   readonly modules: readonly ModuleReport[];
   readonly blocks: readonly SampleBlock[];
   readonly texts: readonly TextFact[];
@@ -40,8 +43,8 @@ export interface PolledRouter {
 
 /** One small GET to a router that has been silent. */
 export async function probeRouter(session: Session): Promise<PolledRouter> {
-  const { outcome } = await getScalars(session, [PROBE_OID]);
-  return { ...NOTHING, outcome, modules: [] };
+  const scalars = reportOfWalk("", await getScalars(session, [PROBE_OID]));
+  return { ...NOTHING, outcome: scalars.outcome, scalars, modules: [] };
 }
 
 /**
@@ -57,8 +60,14 @@ export async function pollRouter(
 ): Promise<PolledRouter> {
   session.setPace({});
   const scalars = await getScalars(session, scalarsOf(modules));
+  const scalarsReport = reportOfWalk("", scalars);
   if (scalars.outcome !== "answered" && scalars.outcome !== "partial") {
-    return { ...NOTHING, outcome: scalars.outcome, modules: unread(modules, scalars, session) };
+    return {
+      ...NOTHING,
+      outcome: scalars.outcome,
+      scalars: scalarsReport,
+      modules: unread(modules, scalars, session),
+    };
   }
 
   const signals = signalsIn(scalars.table);
@@ -75,7 +84,8 @@ export async function pollRouter(
     if (walked.outcome === "answered" && read.interfaces.length > 0) {
       interfaces ??= read.interfaces;
     }
-    const cut = scalars.outcome === "partial" && lacksScalars(plan, scalars.table);
+    const scalarsRead = countScalars(plan, scalars.table);
+    const cut = scalars.outcome === "partial" && scalarsRead < plan.scalars.length;
     const reason = walked.reason ?? (cut ? scalars.reason : undefined);
     reports.push({
       module: module.name,
@@ -84,10 +94,16 @@ export async function pollRouter(
       retries: session.stats.retries - before.retries,
       rows: walked.tables.reduce((rows, table) => rows + table.instances.length, 0),
       ...(reason === undefined ? {} : { reason }),
+      ...reportOfWalks(walked.walks, {
+        varbinds: scalarsRead,
+        // The one request for all single values is what each module that has some would have waited for alone.
+        durationMs: plan.scalars.length === 0 ? 0 : scalarsReport.durationMs,
+      }),
     });
   }
 
   return {
+    scalars: scalarsReport,
     outcome: reports.every(({ outcome }) => outcome === "answered") ? "answered" : "partial",
     modules: reports,
     blocks: assembled.flatMap(({ blocks }) => blocks),
@@ -110,8 +126,11 @@ function scalarsOf(modules: readonly PlannedModule[]): readonly string[] {
   return oids;
 }
 
-function lacksScalars({ scalars }: CollectionPlan, fetched: FetchedTable): boolean {
-  return scalars.some((oid) => (fetched.columns.get(oid)?.tags[0] ?? 0) === 0);
+/** How many of a module's single values the router said. */
+function countScalars({ scalars }: CollectionPlan, fetched: FetchedTable): number {
+  let count = 0;
+  for (const oid of scalars) if ((fetched.columns.get(oid)?.tags[0] ?? 0) !== 0) count++;
+  return count;
 }
 
 function signalsIn(scalars: FetchedTable): Signals {
@@ -133,6 +152,7 @@ interface WalkedTables {
   readonly tables: readonly FetchedTable[];
   readonly outcome: FetchOutcome;
   readonly reason: string | undefined;
+  readonly walks: readonly WalkReport[];
 }
 
 /** Walks a module's tables one after the other, each with its second pass where rows lack a metric that has a fallback. */
@@ -145,36 +165,40 @@ async function walkTables(
 ): Promise<WalkedTables> {
   const failures: { outcome: FetchOutcome; reason: string | undefined }[] = [];
   const repetitions = module.maxRepetitions > 0 ? module.maxRepetitions : undefined;
-  let rowsRead = 0;
+  const walks: WalkReport[] = [];
   /** Why the first table that is asked for in small pieces is; no failure. */
   let sizing: string | undefined;
-  const walk = async (columns: readonly string[]): Promise<FetchedTable> => {
-    const { table, outcome, reason, effort } = await walkColumns(session, columns, {
+  const walk = async (entry: string, columns: readonly string[]): Promise<FetchedTable> => {
+    const fetched = await walkColumns(session, columns, {
       rowsMax: limits.tableRowsMax,
       ...(repetitions === undefined ? {} : { repetitions }),
     });
+    const { outcome, reason, effort } = fetched;
     if (outcome !== "answered") failures.push({ outcome, reason });
     sizing ??= effort.sizing;
-    rowsRead += table.instances.length;
-    return table;
+    walks.push(reportOfWalk(entry, fetched));
+    return fetched.table;
   };
   session.setPace({ timeoutMs: module.timeoutMs, retries: module.retries });
   const tables: FetchedTable[] = [];
   for (const [place, planned] of plan.tables.entries()) {
     const names = memory.tableNames(place);
-    const read = () => failures.length;
-    const first = await walkNamed(planned, { walk, failures: read }, names, {
+    const walker = {
+      walk: (columns: readonly string[]) => walk(planned.entry, columns),
+      failures: () => failures.length,
+    };
+    const first = await walkNamed(planned, walker, names, {
       signals,
       nowMs: session.clock.now(),
     });
     const missing = neededFallbacks(planned, first);
-    tables.push(missing.length === 0 ? first : joinTables(first, await walk(missing)));
+    tables.push(missing.length === 0 ? first : joinTables(first, await walker.walk(missing)));
   }
   session.setPace({});
   const [failure] = failures;
-  if (failure === undefined) return { tables, outcome: "answered", reason: sizing };
-  const outcome = rowsRead > 0 ? "partial" : failure.outcome;
-  return { tables, outcome, reason: failure.reason };
+  if (failure === undefined) return { tables, outcome: "answered", reason: sizing, walks };
+  const outcome = walks.some(({ rows }) => rows > 0) ? "partial" : failure.outcome;
+  return { tables, outcome, reason: failure.reason, walks };
 }
 
 /**

@@ -6,7 +6,7 @@ import { uuidv7 } from "../lib/uuid.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { AssemblyMemory } from "../modules/assemble.ts";
 import type { QueueBackend } from "../queue/backend.ts";
-import type { PollCompletion, PollJob } from "../queue/poll-job.ts";
+import type { PollCompletion, TakenPollJob } from "../queue/poll-job.ts";
 import {
   type Lease,
   LeaseLostError,
@@ -27,7 +27,7 @@ import {
   type InventoryReading,
 } from "./inventory-reader.ts";
 import type { LimitsKeeper } from "./limits-keeper.ts";
-import { type PlannedModule, pollRouter, probeRouter } from "./poll-router.ts";
+import { type PlannedModule, type PolledRouter, pollRouter, probeRouter } from "./poll-router.ts";
 import { offeredSlots, type Pressure } from "./pressure.ts";
 import type { PollTarget, RouterDirectory } from "./router-directory.ts";
 
@@ -249,7 +249,7 @@ function startHeart(beat: () => Promise<void>, log: Log) {
 function createPoll(
   dependencies: WorkerDependencies,
   options: WorkerOptions,
-): (job: PollJob, lease: Lease) => Promise<PollCompletion> {
+): (job: TakenPollJob, lease: Lease) => Promise<PollCompletion> {
   const { clock, directory, metrics, transport, writer } = dependencies;
   const memories = new LruCache<RouterId, Map<string, AssemblyMemory>>(MEMORIES_KEPT_MAX);
   const inventory = new InventoryKeeper(dependencies.saveInventory, dependencies.log);
@@ -289,12 +289,7 @@ function createPoll(
 
     const report = reading?.read?.report;
     await writer.add({
-      poll: recordOf(
-        job,
-        report === undefined ? polled.modules : [...polled.modules, report],
-        completion,
-        session,
-      ),
+      poll: recordOf(job, polled, report, completion, session),
       blocks: polled.blocks,
     });
     const isKept = await inventory.keep(
@@ -370,8 +365,9 @@ function memoryOf(
 }
 
 function recordOf(
-  job: PollJob,
-  modules: readonly ModuleReport[],
+  job: TakenPollJob,
+  { scalars, modules }: PolledRouter,
+  inventory: ModuleReport | undefined,
   completion: PollCompletion,
   session: Session,
 ): PollRecord {
@@ -380,6 +376,8 @@ function recordOf(
     routerId: job.routerId,
     polledAtMs: completion.startedAtMs,
     dueAtMs: job.dueAtMs,
+    releasedAtMs: job.releasedAtMs,
+    ...(job.takenAtMs !== undefined && { takenAtMs: job.takenAtMs }),
     startedAtMs: completion.startedAtMs,
     durationMs: completion.costMs,
     outcome: completion.outcome,
@@ -387,6 +385,7 @@ function recordOf(
     requests: session.stats.requests,
     retries: session.stats.retries,
     bytesIn: session.stats.bytesIn,
-    modules,
+    scalars,
+    modules: inventory === undefined ? modules : [...modules, inventory],
   };
 }

@@ -67,7 +67,7 @@ async function store(routerId: RouterId, outcome: PollOutcome): Promise<void> {
     present: Uint8Array.from([1, 1]),
   };
   await registerShapes(api.storage.app, tenantId, [block]);
-  const report = { outcome, requests: 3, retries: 1, rows: 2 };
+  const report = { outcome, requests: 3, retries: 1, rows: 2, varbinds: 12, walkMs: 30 };
   const poll = {
     tenantId,
     routerId,
@@ -164,6 +164,8 @@ describe("GET /snmp", () => {
         'snmp_scrape_duration_seconds{module="if_mib"} 0.04',
         'snmp_scrape_packets_sent{module="if_mib"} 3',
         'snmp_scrape_packets_retried{module="if_mib"} 1',
+        'snmp_scrape_walk_duration_seconds{module="if_mib"} 0.03',
+        'snmp_scrape_pdus_returned{module="if_mib"} 12',
       ]),
     );
     expect(text).not.toContain("sysDescr");

@@ -58,6 +58,23 @@ function blockOf(inOctets: readonly [bigint, bigint]): SampleBlock {
   };
 }
 
+const WALK = {
+  oid: "1.0.8802.1.1.2.1.4.1.1",
+  outcome: "partial",
+  columns: 9,
+  rows: 2,
+  requests: 3,
+  retries: 1,
+  bytesIn: 900,
+  varbinds: 18,
+  durationMs: 7.25,
+  rttMsP50: 2.5,
+  rttMsMax: 3.75,
+  asked: "9 × 10",
+  sizing: "Asks for at most 45 varbinds at once because of 9 columns × 10 rows: tooBig",
+  remarks: ["9 columns × 10 rows: tooBig"],
+} as const;
+
 async function store(
   tenant: TenantCaller,
   routerId: RouterId,
@@ -79,7 +96,13 @@ async function store(
     requests: 4,
     retries: 1,
     bytesIn: 2_000,
-    modules: [{ module: "if_mib", outcome, requests: 4, retries: 1, rows: 2 }],
+    releasedAtMs: polledAtMs - 25,
+    takenAtMs: polledAtMs - 11,
+    scalars: { ...WALK, oid: "", rows: 1 },
+    modules: [
+      { module: "if_mib", outcome, requests: 4, retries: 1, rows: 2, varbinds: 6, walkMs: 8 },
+      { module: "lldp", outcome, requests: 3, retries: 1, rows: 2, walks: [WALK] },
+    ],
   };
   await openSampleWriter(api.storage.ingest).flush({
     flushId: uuidv7(),
@@ -134,12 +157,34 @@ describe("one router", () => {
       polledAt: new Date(NOW - MINUTE_MS).toISOString(),
       latenessMs: 20,
       outcome: "answered",
-      modules: [{ module: "if_mib", outcome: "answered", rows: 2 }],
+      modules: [
+        { module: "if_mib", outcome: "answered", rows: 2, varbinds: 6, walkMs: 8 },
+        { module: "lldp", walks: [WALK] },
+      ],
     });
     const page = await north.call("GET", `${path}/polls?limit=1`);
     const rest = await north.call("GET", `${path}/polls?limit=1&cursor=${page.body.next}`);
     expect([...page.body.items, ...rest.body.items]).toEqual(body.items);
     expect(rest.body.next).toBeNull();
+  });
+
+  it("a poll's timeline tells when it was released and taken, of each walk, and what was decided", async () => {
+    const { body } = await north.call("GET", `${path}/polls?limit=1`);
+
+    const polledAtMs = NOW - MINUTE_MS;
+    expect(body.items[0]).toMatchObject({
+      dueAt: new Date(polledAtMs - 30).toISOString(),
+      releasedAt: new Date(polledAtMs - 25).toISOString(),
+      takenAt: new Date(polledAtMs - 11).toISOString(),
+      startedAt: new Date(polledAtMs - 10).toISOString(),
+      scalars: { ...WALK, oid: "", rows: 1 },
+    });
+    const decided = [WALK.remarks[0], WALK.sizing];
+    expect(body.items[0].decisions).toEqual([
+      ...decided.map((it) => `single values: ${it}`),
+      ...decided.map((it) => `lldp ${WALK.oid}: ${it}`),
+    ]);
+    expect(body.items[0].slowest).toBeUndefined();
   });
 
   it("a counter over time is exact to its last bit, by interface", async () => {

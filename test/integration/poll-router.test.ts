@@ -89,6 +89,26 @@ describe("polling a router that behaves", () => {
     expect(octets?.present.every((said) => said === 1)).toBe(true);
   });
 
+  it("tells of each walk what it took", async () => {
+    const { scalars, modules: reports } = await poll(HEALTHY);
+
+    expect(scalars).toMatchObject({ oid: "", outcome: "answered", requests: 1, rows: 1 });
+    const [ofSystem, ofIfMib] = reports;
+    expect(ofSystem).toMatchObject({ walks: [], walkMs: scalars.durationMs });
+    const walks = ofIfMib?.walks ?? [];
+    expect(walks.map(({ oid }) => oid)).toEqual(["1.3.6.1.2.1.2.2.1"]);
+    for (const walk of walks) {
+      expect(walk).toMatchObject({ outcome: "answered", rows: INTERFACES, retries: 0 });
+      expect(walk.varbinds).toBeGreaterThan(INTERFACES);
+      expect(walk.asked).toMatch(/^\d+ × \d+$/);
+      expect(walk.rttMsMax).toBeGreaterThanOrEqual(walk.rttMsP50);
+      expect(walk.durationMs).toBeGreaterThan(0);
+    }
+    const values = walks.reduce((sum, { varbinds }) => sum + varbinds, 0);
+    expect(ofIfMib?.varbinds).toBeGreaterThanOrEqual(values);
+    expect(ofIfMib?.requests).toBe(walks.reduce((sum, { requests }) => sum + requests, 0));
+  });
+
   it("probes it with a single request", async () => {
     const session = sessionWith(HEALTHY);
 

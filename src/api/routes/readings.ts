@@ -1,6 +1,7 @@
 import { Type } from "typebox";
+import { decisionsOf, slowestPart } from "../../routers/poll-timeline.ts";
 import type { RouterId } from "../../routers/router.ts";
-import type { PollRecord } from "../../routers/samples.ts";
+import type { PollRecord, WalkReport } from "../../routers/samples.ts";
 import { listInterfaces, type StoredInterface } from "../../storage/interfaces.ts";
 import { pollsOfRouter } from "../../storage/polls.ts";
 import { type TenantClient, withTenant } from "../../storage/pool.ts";
@@ -30,17 +31,50 @@ const INTERFACE = Type.Object({
   lastSeenAt: Type.String({ format: "date-time", description: "To the hour" }),
 });
 
+const WALK = Type.Object({
+  oid: Type.String({ description: 'Of the table\'s rows; "" for single values' }),
+  outcome: Type.String(),
+  columns: Type.Integer(),
+  rows: Type.Integer(),
+  requests: Type.Integer({ description: "Datagrams sent, those sent again among them" }),
+  retries: Type.Integer(),
+  bytesIn: Type.Integer(),
+  varbinds: Type.Integer({ description: "Values that were read" }),
+  durationMs: Type.Number(),
+  rttMsP50: Type.Number(),
+  rttMsMax: Type.Number(),
+  asked: Type.Optional(
+    Type.String({ description: "The most asked for at once, columns × repetitions" }),
+  ),
+  sizing: Type.Optional(Type.String({ description: "Why no more was asked for at once" })),
+  remarks: Type.Optional(Type.Array(Type.String())),
+});
+
 const POLL = Type.Object({
   polledAt: Type.String({ format: "date-time", description: "The time its samples carry" }),
-  dueAt: TIME,
+  dueAt: Type.String({
+    format: "date-time",
+    description: "From then on it waits for its turn among all polls",
+  }),
+  releasedAt: Type.Optional(
+    Type.String({ format: "date-time", description: "Its turn had come: queued for the workers" }),
+  ),
+  takenAt: Type.Optional(Type.String({ format: "date-time", description: "By a worker" })),
   startedAt: TIME,
   latenessMs: Type.Integer({ description: "started − due" }),
   durationMs: Type.Integer(),
   outcome: Type.String(),
+  slowest: Type.Optional(
+    Type.String({ description: "Where most of the time went, of a poll that was slow" }),
+  ),
+  decisions: Type.Array(Type.String(), {
+    description: "What was adapted to, cut or left out, and why",
+  }),
   costMs: Type.Integer({ description: "What it used of a worker: slot-milliseconds" }),
   requests: Type.Integer(),
   retries: Type.Integer(),
   bytesIn: Type.Integer(),
+  scalars: Type.Optional(WALK),
   modules: Type.Array(
     Type.Object({
       module: Type.String(),
@@ -49,6 +83,9 @@ const POLL = Type.Object({
       retries: Type.Integer(),
       rows: Type.Integer(),
       reason: Type.Optional(Type.String()),
+      varbinds: Type.Optional(Type.Integer({ description: "Values that were read" })),
+      walkMs: Type.Optional(Type.Number({ description: "What reading them took" })),
+      walks: Type.Optional(Type.Array(WALK, { description: "The slowest of its walks" })),
     }),
   ),
 });
@@ -87,7 +124,7 @@ export function readingsRoutes(app: Api, { pools }: ApiDeps): void {
       config,
       schema: {
         operationId: "listPolls",
-        summary: "The router's polls, newest first: due, started, and how each module went",
+        summary: "The router's polls, newest first: each step from due to its end, and why",
         tags,
         params: ID_PATH,
         querystring: Type.Object(PAGE_QUERY, { additionalProperties: false }),
@@ -129,17 +166,35 @@ function shownInterface({ firstSeenAt, lastSeenAt, ...rest }: StoredInterface) {
 }
 
 function shownPoll(poll: PollRecord) {
+  const slowest = slowestPart(poll);
   return {
     polledAt: new Date(poll.polledAtMs).toISOString(),
     dueAt: new Date(poll.dueAtMs).toISOString(),
+    ...shownTime("releasedAt", poll.releasedAtMs),
+    ...shownTime("takenAt", poll.takenAtMs),
     startedAt: new Date(poll.startedAtMs).toISOString(),
     latenessMs: poll.startedAtMs - poll.dueAtMs,
     durationMs: poll.durationMs,
     outcome: poll.outcome,
+    ...(slowest === undefined ? {} : { slowest }),
+    decisions: decisionsOf(poll),
     costMs: poll.costMs,
     requests: poll.requests,
     retries: poll.retries,
     bytesIn: poll.bytesIn,
-    modules: [...poll.modules],
+    ...(poll.scalars === undefined ? {} : { scalars: shownWalk(poll.scalars) }),
+    modules: poll.modules.map(({ walks, ...module }) => ({
+      ...module,
+      ...(walks === undefined ? {} : { walks: walks.map(shownWalk) }),
+    })),
   };
+}
+
+function shownTime<Key extends string>(key: Key, ms: number | undefined) {
+  // The cast: TypeScript takes a computed key for any string.
+  return ms === undefined ? {} : ({ [key]: new Date(ms).toISOString() } as Record<Key, string>);
+}
+
+function shownWalk({ remarks, ...walk }: WalkReport) {
+  return remarks === undefined ? walk : { ...walk, remarks: [...remarks] };
 }
