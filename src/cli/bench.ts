@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { benchE2e } from "../bench/e2e.ts";
 import { benchFairness, FAIRNESS_SCENARIOS } from "../bench/fairness.ts";
+import { benchIngest } from "../bench/ingest.ts";
 import { benchRead } from "../bench/read.ts";
 import { benchSchedulerScale } from "../bench/scheduler-scale.ts";
 import { benchSnmp } from "../bench/snmp.ts";
@@ -27,6 +28,15 @@ export function registerBenchmarks(program: Command): void {
     .option("--seed <n>", "what costs and moments are drawn from", wholeNumber, 1)
     .addOption(new Option("--scenario <name>", "only this one").choices(FAIRNESS_SCENARIOS))
     .action(benchFairness);
+  bench
+    .command("ingest")
+    .description("samples into Postgres, beside psql \\copy and INSERT under row-level security")
+    .option("--polls <n>", "polls in a flush", wholeNumber, 1_000)
+    .option("--interfaces <n>", "interfaces of each router", wholeNumber, 48)
+    .option("--flushes <n>", "flushes in a turn", wholeNumber, 10)
+    .option("--rounds <n>", "turns of each way; medians are reported", wholeNumber, 3)
+    .option("--seed <n>", "what the values are drawn from", wholeNumber, 1)
+    .action(benchIngest);
   bench
     .command("scheduler-scale")
     .description("the scheduler alone, on simulated time, far beyond what this machine could poll")
