@@ -133,6 +133,7 @@ export async function openDispatch(
   const opening = openQueue(zoneKey, {
     active(routerId) {
       schedule.active(routerId, clock.now());
+      if (schedule.backlog > 0) wake();
     },
     finished(routerId, completion) {
       schedule.finished(routerId, completion, clock.now());

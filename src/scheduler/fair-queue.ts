@@ -97,6 +97,8 @@ import { ALL_RULES, type Rules } from "./turns.ts";
  *   - else a modest tenant goes ahead of its turn that then holds no more slots for its share of the weights than the
  *     saturating would, had they every free slot too; the modest do so one after the other;
  *   - else nobody goes until one more slot is free.
+ * Likewise while many released polls have not started yet (`unstartedMax`): a hundred slots that become free at once are
+ * filled in portions, with the modest between them.
  * What it gives: while the modest use no more slots together than the reserve and what they held when the saturating last
  * took one, a modest tenant below its share starts without waiting for a slot, whatever the others' polls cost. What it
  * costs: so many slots stay free while polls of saturating tenants wait; never one when all saturate or a zone has a
@@ -134,6 +136,18 @@ export interface TenantSnapshot {
   readonly tag: number;
 }
 
+/** What workers can take. */
+export interface Room {
+  readonly slots: number;
+  /** Released polls that no worker has started yet, at which tenants that saturate wait. */
+  readonly unstartedMax: number;
+}
+
+const ENDLESS: Room = {
+  slots: Number.POSITIVE_INFINITY,
+  unstartedMax: Number.POSITIVE_INFINITY,
+};
+
 export interface FairQueueOptions {
   /** L: the most slot time one poll is ever charged. Twice the longest poll deadline. */
   readonly pollMsMax?: number;
@@ -154,6 +168,7 @@ export class FairQueue<P extends Poll = Poll> {
   readonly #pollMsMax: number;
   #backlog = 0;
   #inFlight = 0;
+  #running = 0;
 
   constructor(options: FairQueueOptions = {}, rules: Rules = ALL_RULES) {
     this.#tree = new TenantTree(rules, options.reservedPart ?? RESERVED_PART);
@@ -233,12 +248,16 @@ export class FairQueue<P extends Poll = Poll> {
   }
 
   /**
-   * The poll whose turn it is, from now on in flight; undefined when none waits that may go. Given the slots that there
-   * are, the last free ones of them are left to modest tenants.
+   * The poll whose turn it is, from now on in flight; undefined when none waits that may go. Given the room there is, the
+   * last of it is left to modest tenants.
    */
-  release(nowMs: number, slots = Number.POSITIVE_INFINITY): P | undefined {
+  release(nowMs: number, { slots, unstartedMax } = ENDLESS): P | undefined {
     const now = this.#time.read(nowMs);
-    const tenant = this.#tree.takeTurn(now, slots, slots - this.#inFlight);
+    const tenant = this.#tree.takeTurn(now, {
+      slots,
+      free: slots - this.#inFlight,
+      isCrowded: this.#inFlight - this.#running >= unstartedMax,
+    });
     if (tenant === undefined) return undefined;
     const poll = tenant.lanes.take();
     invariant(poll !== undefined, "a tenant takes turns only while it has a poll waiting");
@@ -279,6 +298,7 @@ export class FairQueue<P extends Poll = Poll> {
     const startedAtMs = poll.state === "running" ? poll.startedAtMs : undefined;
     const seenMs = startedAtMs === undefined ? 0 : now - startedAtMs;
     const isTold = costMs !== undefined && costMs >= 0 && Number.isFinite(costMs);
+    if (poll.state === "running") this.#running--;
     poll.state = "finished";
     this.#inFlight--;
     const settled = {
@@ -319,6 +339,7 @@ export class FairQueue<P extends Poll = Poll> {
   #start(poll: Poll, now: number): void {
     poll.state = "running";
     poll.startedAtMs = now;
+    this.#running++;
     this.#tree.start(tenantOf(poll), now);
   }
 

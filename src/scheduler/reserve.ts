@@ -19,6 +19,15 @@ export interface SlotHolder {
   readonly held: HeldShare;
 }
 
+/** What workers can take now. */
+export interface RoomNow {
+  readonly slots: number;
+  /** Slots that no released poll is meant for; below zero when more are released than there are slots. */
+  readonly free: number;
+  /** So many released polls have not started yet that more would be in the way of others. */
+  readonly isCrowded: boolean;
+}
+
 /** The reserve's notes of a holder. */
 export class HeldShare {
   /** Its weight's part of all slots, 0 … 1; an MSP's tenants divide the MSP's. All sum to 1. */
@@ -64,9 +73,10 @@ export class Reserve<H extends SlotHolder> {
   }
 
   /** Whether the tenant whose turn it is may take one of the free slots, as far as the reserve goes. */
-  mayGo(holder: H, slots: number, free: number, nowMs: number): boolean {
+  mayGo(holder: H, { slots, free, isCrowded }: RoomNow, nowMs: number): boolean {
     if (this.#partMax === 0 || slots === Number.POSITIVE_INFINITY) return true;
     this.#noteSaturation(nowMs);
+    if (isCrowded && holder.held.saturates) return false;
     const modestInFlight = Math.max(0, slots - free - this.#saturatingInFlight);
     const peak = this.#notePeak(modestInFlight, nowMs);
     if (free > this.#leastOf(slots) + peak) return true;
@@ -88,7 +98,7 @@ export class Reserve<H extends SlotHolder> {
   }
 
   /** A modest tenant with polls waiting that may go ahead of its turn, the one that did longest ago. */
-  nextAheadOfTurn(slots: number, free: number): H | undefined {
+  nextAheadOfTurn({ slots, free }: RoomNow): H | undefined {
     const looks = Math.min(LOOKS_MAX, this.#modest.size);
     for (let look = 0; look < looks; look++) {
       this.#dropEnded();

@@ -2,7 +2,7 @@ import { invariant } from "../lib/invariant.ts";
 import type { TenantId } from "../tenants/tenant.ts";
 import { PollLanes } from "./poll-lanes.ts";
 import type { Poll } from "./queued-poll.ts";
-import { HeldShare, Reserve, type SlotHolder } from "./reserve.ts";
+import { HeldShare, Reserve, type RoomNow, type SlotHolder } from "./reserve.ts";
 import { Contender, type Rules, type SettledPoll, Turns } from "./turns.ts";
 
 /**
@@ -127,17 +127,15 @@ export class TenantTree {
   }
 
   /**
-   * The tenant that goes now: the one whose turn it is, and from now on was; or, when of `slots` so few are `free` that
-   * they are reserved from it, one that goes ahead of its turn. Undefined when nobody has a poll waiting that may go.
+   * The tenant that goes now: the one whose turn it is, and from now on was; or, when what room there is is reserved from
+   * it, one that goes ahead of its turn. Undefined when nobody has a poll waiting that may go.
    */
-  takeTurn(now: number, slots: number, free: number): Tenant | undefined {
+  takeTurn(now: number, room: RoomNow): Tenant | undefined {
     const top = this.#root.first(now);
     if (top === undefined) return undefined;
     const first = top instanceof Tenant ? top : top.turns.first(now);
     invariant(first !== undefined, "a group takes turns only while a child has a poll waiting");
-    if (!this.#reserve.mayGo(first, slots, free, now)) {
-      return this.#reserve.nextAheadOfTurn(slots, free);
-    }
+    if (!this.#reserve.mayGo(first, room, now)) return this.#reserve.nextAheadOfTurn(room);
     this.#root.turnTaken();
     first.group?.turns.turnTaken();
     return first;

@@ -33,6 +33,26 @@ export function windowOf(slots: number, pollsPerSecond: number, addMs = 0): numb
   return Math.floor(slots + ready);
 }
 
+/**
+ * Released polls that no worker has started yet at which the next polls of tenants that saturate wait: a worker takes a
+ * poll a millisecond, so a hundred released at once make everyone behind them wait for a tenth of a second. Twice what
+ * is under way at the present rate, and a few: it holds up nobody for want of polls.
+ */
+const UNSTARTED_MIN = 16;
+const UNSTARTED_PART = 1 / 8;
+/** A poll that takes longer to its start than this waits for a slot, not for its way. */
+const START_MS_MAX = 250;
+
+export function unstartedMaxOf(slots: number, pollsPerSecond: number, startMs: number): number {
+  const underWay = (pollsPerSecond * startMs) / 1_000;
+  return Math.ceil(Math.max(UNSTARTED_MIN, slots * UNSTARTED_PART, 2 * underWay));
+}
+
+/** How long a poll was on its way to its start, as far as that was the way; not a number = no time. */
+export function clippedStartMs(tookMs: number): number {
+  return Math.min(Math.max(tookMs, 0), START_MS_MAX) || 0;
+}
+
 /** The slots of a zone: what its workers report, each clipped to 0 … WORKER_SLOTS_MAX; not a number = none. */
 export function slotsOf(workers: readonly { readonly slots: number }[]): number {
   let sum = 0;

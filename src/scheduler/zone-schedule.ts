@@ -16,7 +16,13 @@ import {
   TenantAccount,
 } from "./tenant-account.ts";
 import { Timetable } from "./timetable.ts";
-import { BelievedSlots, UNTAKEN_MS_MAX, windowOf } from "./window.ts";
+import {
+  BelievedSlots,
+  clippedStartMs,
+  UNTAKEN_MS_MAX,
+  unstartedMaxOf,
+  windowOf,
+} from "./window.ts";
 import { ZoneHealth } from "./zone-health.ts";
 
 /**
@@ -61,6 +67,8 @@ export type StateInQueue = "waiting" | "active" | "gone" | "forgotten";
  */
 const ADD_MEMORY = 0.1;
 const ADD_MS_MAX = 200;
+/** Weight of the latest start in the average way to it. */
+const START_MEMORY = 0.05;
 
 /**
  * A poll is given at least this share of its interval, and at most so long, to reach a worker, however late it is
@@ -85,6 +93,8 @@ export class ZoneSchedule {
   #running = 0;
   #finishedSinceReport = 0;
   #pollsPerSecond = 0;
+  /** How long a released poll takes to its start at a worker, on average. */
+  #startMs = 0;
   /** How long putting polls into the zone's queue takes, on average. */
   #addMs = 0;
   #reportedAtMs = Number.NaN;
@@ -205,8 +215,12 @@ export class ZoneSchedule {
     const jobs: PollJob[] = [];
     const room = Math.min(this.window - this.#queue.inFlight + this.#doubtful.gone, pollsMax);
     const slots = this.#slots.slots + this.#doubtful.gone;
+    const space = {
+      slots,
+      unstartedMax: unstartedMaxOf(slots, this.#pollsPerSecond, this.#startMs),
+    };
     while (jobs.length < room) {
-      const poll = this.#queue.release(nowMs, slots);
+      const poll = this.#queue.release(nowMs, space);
       if (poll === undefined) break;
       if (!this.#mayGo(poll, nowMs)) continue;
       const { router } = poll;
@@ -259,6 +273,7 @@ export class ZoneSchedule {
     if (poll === undefined || !this.#queue.started(poll, nowMs)) return;
     this.#running++;
     poll.startHeardAtMs = nowMs;
+    this.#startMs += START_MEMORY * (clippedStartMs(nowMs - poll.releasedAtMs) - this.#startMs);
     this.#doubtful.running(poll, nowMs);
   }
 

@@ -103,7 +103,7 @@ function playZone(
     happenings.delete(nowMs);
     while (queue.inFlight < slots + READY) {
       const before = watch && look(nowMs);
-      const poll = queue.release(nowMs, slots);
+      const poll = queue.release(nowMs, { slots, unstartedMax: Number.POSITIVE_INFINITY });
       if (poll === undefined) break;
       if (before !== undefined) watch?.released(poll.tenantId, before, nowMs);
       if (queue.tenant(poll.tenantId, nowMs)?.backlog === 0) sinceMs.delete(poll.tenantId);
@@ -244,9 +244,45 @@ test("tenants that come and go leave nothing behind that holds slots free", () =
   }
 
   let released = 0;
-  while (queue.inFlight < 40 && queue.release(0, 40) !== undefined) released++;
+  while (queue.inFlight < 40 && queue.release(0, { slots: 40, unstartedMax: 40 }) !== undefined)
+    released++;
 
   expect(released).toBe(40);
+});
+
+test("who saturates waits while many released polls have not started, and the modest do not", () => {
+  const queue = new FairQueue();
+  const come = (id: string, count: number, nowMs: number) => {
+    for (let i = 0; i < count; i++) {
+      const tenantId = id as TenantId;
+      const routerId = `${id}-${i}` as RouterId;
+      const request = { routerId, tenantId, dueAtMs: nowMs, estimateMs: 10, isExpress: false };
+      queue.enqueue(new Poll(request), nowMs);
+    }
+  };
+  const room = { slots: 100, unstartedMax: 16 };
+  const releaseAll = (nowMs: number) => {
+    const released: Poll[] = [];
+    for (let poll = queue.release(nowMs, room); poll; poll = queue.release(nowMs, room)) {
+      released.push(poll);
+    }
+    return released;
+  };
+  for (const id of ["large", "small"]) queue.setTenant(id as TenantId, { weight: 1 });
+  come("large", 200, 0);
+  const atFirst = releaseAll(0);
+  for (const poll of atFirst) queue.started(poll, 0);
+  for (const poll of atFirst) queue.finished(poll, 1_000, 1_000);
+
+  const portion = releaseAll(1_500);
+  come("small", 3, 1_500);
+  const between = releaseAll(1_500);
+  for (const poll of portion) queue.started(poll, 1_500);
+  const next = releaseAll(1_500);
+
+  expect(portion).toHaveLength(16);
+  expect(between.map(({ tenantId }) => tenantId)).toEqual(["small", "small", "small"]);
+  expect(next).toHaveLength(13);
 });
 
 describe("in random zones", () => {

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { BelievedSlots, slotsOf, windowOf } from "../../../src/scheduler/window.ts";
+import {
+  BelievedSlots,
+  clippedStartMs,
+  slotsOf,
+  unstartedMaxOf,
+  windowOf,
+} from "../../../src/scheduler/window.ts";
 
 test.for([
   [0, 1_000, 0],
@@ -14,6 +20,22 @@ test.for([
 test("a slow queue has more polls ready, up to as many as slots", () => {
   expect(windowOf(200, 1_000, 20)).toBe(280);
   expect(windowOf(200, 1_000, 60_000)).toBe(400);
+});
+
+test.for([
+  [50, 0, 5, 16],
+  [400, 0, 5, 50],
+  [50, 2_000, 5, 20],
+  [50, 2_000, 60, 240],
+] as const)(
+  "with %i slots and %i polls a second that take %i ms to their start, those that saturate wait at %i unstarted",
+  ([slots, rate, startMs, unstarted]) => {
+    expect(unstartedMaxOf(slots, rate, startMs)).toBe(unstarted);
+  },
+);
+
+test("a poll that waited for a slot says nothing of the way to its start", () => {
+  expect([-5, 3, 4_000, Number.NaN].map(clippedStartMs)).toEqual([0, 3, 250, 0]);
 });
 
 test("absurd reports of slots are clipped", () => {
