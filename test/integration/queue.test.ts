@@ -7,7 +7,7 @@ import {
   type QueueBackend,
   QueueBackendError,
 } from "../../src/queue/backend.ts";
-import type { PollCompletion, PollJob } from "../../src/queue/poll-job.ts";
+import type { PollCompletion, PollJob, TakenPollJob } from "../../src/queue/poll-job.ts";
 import { openPollQueue } from "../../src/queue/poll-queue.ts";
 import { type Lease, type PollWorker, startPollWorker } from "../../src/queue/poll-worker.ts";
 import type { RouterId } from "../../src/routers/router.ts";
@@ -52,7 +52,10 @@ describeOnBackends("the poll queue", (backend) => {
       },
       silentLog,
     );
-    const running = new Map<string, { lease: Lease; end: () => void; fail: () => void }>();
+    const running = new Map<
+      string,
+      { job: TakenPollJob; lease: Lease; end: () => void; fail: () => void }
+    >();
     const starts: string[] = [];
     const startWorker = async (clock = { now: () => Date.now() }): Promise<PollWorker> => {
       const worker = await startPollWorker(
@@ -65,6 +68,7 @@ describeOnBackends("the poll queue", (backend) => {
             new Promise((resolve, reject) => {
               starts.push(job.routerId);
               running.set(job.routerId, {
+                job,
                 lease,
                 end: () => resolve({ outcome: "answered", costMs: 12.5, startedAtMs: 7 }),
                 fail: () => reject(new Error("a bug")),
@@ -104,6 +108,22 @@ describeOnBackends("the poll queue", (backend) => {
       startedAtMs: 7,
     });
     expect(zone.heard).toContain("active r1");
+  });
+
+  it("tells a worker when the poll was released, and when it was taken", async () => {
+    const zone = await openZone();
+    const beforeMs = Date.now();
+    await zone.queue.add([jobOf("r1")]);
+    const releasedMs = Date.now();
+
+    await zone.startWorker();
+    await started(zone, "r1");
+
+    const { releasedAtMs, takenAtMs = Number.NaN } = zone.running.get("r1")?.job ?? {};
+    expect(releasedAtMs).toBeGreaterThanOrEqual(beforeMs);
+    expect(releasedAtMs).toBeLessThanOrEqual(releasedMs);
+    expect(takenAtMs).toBeGreaterThanOrEqual(releasedMs);
+    zone.running.get("r1")?.end();
   });
 
   it("refuses a second poll of a router while the first is unfinished, and takes one after", async () => {
