@@ -31,7 +31,7 @@ export interface RunningWriter extends Stoppable {
  * fairwalk_app. Rejects when there is no place for a spool.
  */
 export async function startSampleWriter(
-  config: Config,
+  config: Pick<Config, "dataDir" | "writer">,
   { databaseUrl, app }: { readonly databaseUrl: string; readonly app: Pool },
   { metrics, log }: { readonly metrics: Metrics; readonly log: Log },
 ): Promise<RunningWriter> {

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
@@ -9,6 +8,7 @@ import {
   removeTemporaryDirectory,
 } from "../../src/bench/temporary-directory.ts";
 import { enablingCommand } from "../debian-package.ts";
+import { postmasterOf } from "../postmaster.ts";
 import { clientOf, parseSeries, SYSTEM_WAIT } from "../system.ts";
 
 /** A database or a Redis that goes away under a running system comes back to one that goes on by itself. */
@@ -44,20 +44,6 @@ async function startDemo(env: Readonly<Record<string, string>> = {}) {
   };
   await vi.waitFor(async () => expect(await polledSince(0)).toBe(40), SYSTEM_WAIT);
   return { program, folder, url, polledSince };
-}
-
-function postmasterOf(folder: string): number {
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      if (command[0]?.endsWith("/postgres") && command.some((part) => part.startsWith(folder))) {
-        return Number(pid);
-      }
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  throw new Error("The embedded Postgres does not run");
 }
 
 it("goes on after its Postgres was killed", async () => {
