@@ -208,6 +208,22 @@ it("cut off after a commit whose answer it never got, again and again", async ()
   await nothingIsLostOrDoubled();
 });
 
+it("spools what was committed when the answer does not come", async () => {
+  const writer = startWriter();
+  for (let time = 0; time < 2; time++) {
+    await moreAcks(writer, 40);
+    proxy.become("mute");
+    // Through the spool: the first of them is of a flush that is in Postgres already.
+    await moreAcks(writer, 100);
+    proxy.cut();
+    proxy.become("pass");
+    await vi.waitFor(() => expect(spoolFiles()).toEqual([]), WAIT);
+  }
+  await writer.kill();
+
+  await nothingIsLostOrDoubled();
+});
+
 it("killed while it writes to its spool", async () => {
   for (let time = 0; time < 3; time++) {
     const writer = startWriter();
