@@ -1,34 +1,32 @@
 import {
-  counterAgeMs,
-  DISCONTINUITY_METRIC,
   GAP_MS_MAX,
   type Halves,
   increaseOf,
   isSameEpoch,
   type MetricKind,
+  mayGoAround,
   routerAgeMs,
-  UPTIME_METRIC,
+  uptimePastEnd,
   wholeOf,
 } from "./counters.ts";
-import type { SampleBlock } from "./samples.ts";
+import { agesIn, type SaidRow, speedsIn, uptimeIn } from "./poll-circumstances.ts";
 
 /**
  * Rollups: what a router's samples sum up to, series by series, in buckets of time.
  *
  * The increase of a counter from one sample to the next belongs to the bucket of the later one, whole: nothing is spread
  * or interpolated, so increases add up to exactly what was counted, and `coveredMs` says over what time. Across an epoch
- * (see counters.ts) there is no increase; the reset is counted instead. A series goes on through changes of its shape:
- * it is known by module, metric and instance.
+ * (see counters.ts) there is no increase; the reset is counted instead. Of a counter that may have gone around more than
+ * once there is neither. A series goes on through changes of its shape: it is known by module, metric and instance.
  *
- * What a bucket holds depends on its samples and on the one before each series' first, up to GAP_MS_MAX back, and on
- * nothing else: so buckets may be computed in any order and again, and come out the same.
+ * What a bucket holds depends on its samples, on the one before each series' first, up to GAP_MS_MAX back, and on what
+ * sysUpTime was before, and on nothing else: so buckets may be computed in any order and again, and come out the same.
  *
  * Pure: no clock, no I/O.
  */
 
 /** What the roll-up needs of a stored block; rows of one poll may be parts of one block. */
-export interface RollupRow
-  extends Pick<SampleBlock, "module" | "metrics" | "instances" | "values" | "present"> {
+export interface RollupRow extends SaidRow {
   readonly shapeId: string;
 }
 
@@ -67,6 +65,8 @@ export class RouterRollup {
   readonly #layouts = new Map<string, Layout>();
   readonly #open = new Map<string, Accumulator>();
   #unresolved = 0;
+  /** What sysUpTime said last, and when. */
+  #uptime: { readonly ticks: number; readonly atMs: number } | undefined;
 
   constructor(kindOf: KindOf, stepMs: number) {
     this.#kindOf = kindOf;
@@ -89,6 +89,7 @@ export class RouterRollup {
 
   /** Answers how many counters the poll resolved. */
   seed(poll: RollupPoll): number {
+    if (this.#uptime === undefined) this.#rememberUptime(poll, uptimeIn(poll.rows));
     return this.#eachCounter(poll, (column, slot, row, cell) => {
       if (column.state[slot] !== Expected.unresolved) return 0;
       column.state[slot] = Expected.resolved;
@@ -99,7 +100,10 @@ export class RouterRollup {
   }
 
   add(poll: RollupPoll): void {
-    const ofRouterMs = routerAgeMs(uptimeIn(poll));
+    const uptime = uptimeIn(poll.rows);
+    const { ticks, atMs = 0 } = this.#uptime ?? {};
+    const ofRouterMs = routerAgeMs(uptimePastEnd(uptime, ticks, poll.atMs - atMs));
+    this.#rememberUptime(poll, uptime);
     const bucketMs = Math.floor(poll.atMs / this.#stepMs) * this.#stepMs;
     for (const row of poll.rows) {
       const layout = this.#layoutOf(row);
@@ -110,13 +114,23 @@ export class RouterRollup {
         this.#open.set(key, sums);
       }
       sums.lastAtMs = Math.max(sums.lastAtMs, poll.atMs);
-      const ages = agesIn(poll, row, ofRouterMs);
+      const ages = agesIn(poll.rows, row, ofRouterMs);
+      let speeds: Float64Array | undefined;
       layout.forEach(({ kind, column, slots }, m) => {
         const first = m * row.instances.length;
         if (kind === "gauge") addGauge(sums, row, first);
-        else addCounter(sums, { row, first, kind, column, slots, ages, atMs: poll.atMs });
+        else {
+          const metric = row.metrics[m] ?? "";
+          if (kind === "counter32") speeds ??= speedsIn(poll.rows, row);
+          const cells = { row, metric, first, kind, column, slots, ages, atMs: poll.atMs };
+          addCounter(sums, { ...cells, speeds: kind === "counter32" ? speeds : undefined });
+        }
       });
     }
+  }
+
+  #rememberUptime({ atMs }: RollupPoll, ticks: number | undefined): void {
+    if (ticks !== undefined) this.#uptime = { ticks, atMs };
   }
 
   /** What was added, bucket by bucket. */
@@ -219,38 +233,6 @@ function wordsOf(values: BigInt64Array): Uint32Array {
   return new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
 }
 
-/** Ticks of the poll's sysUpTime; undefined where the router did not say. */
-function uptimeIn(poll: RollupPoll): number | undefined {
-  for (const row of poll.rows) {
-    const m = row.metrics.indexOf(UPTIME_METRIC);
-    const i = m === -1 ? -1 : row.instances.indexOf("");
-    if (i !== -1) return numberAt(row, m * row.instances.length + i);
-  }
-  return undefined;
-}
-
-function numberAt({ values, present }: RollupRow, cell: number): number | undefined {
-  return present[cell] === 1 ? Number(values[cell]) : undefined;
-}
-
-/** How long ago the counters of each of the row's instances began. */
-function agesIn(poll: RollupPoll, row: RollupRow, ofRouterMs: number): Float64Array {
-  const ages = new Float64Array(row.instances.length).fill(ofRouterMs);
-  if (ofRouterMs === Number.POSITIVE_INFINITY) return ages; // Discontinuities are times of sysUpTime.
-  for (const other of poll.rows) {
-    if (other.module !== row.module) continue;
-    const m = other.metrics.indexOf(DISCONTINUITY_METRIC);
-    if (m === -1) continue;
-    const first = m * other.instances.length;
-    const isOwn = other.instances === row.instances;
-    row.instances.forEach((instance, i) => {
-      const at = isOwn ? i : other.instances.indexOf(instance);
-      if (at !== -1) ages[i] = counterAgeMs(ofRouterMs, numberAt(other, first + at));
-    });
-  }
-  return ages;
-}
-
 /** A bucket of one shape while it is filled. */
 class Accumulator {
   readonly #row: RollupRow;
@@ -322,16 +304,19 @@ function addGauge(sums: Accumulator, row: RollupRow, first: number): void {
 
 interface CounterCells {
   readonly row: RollupRow;
+  readonly metric: string;
   readonly first: number;
   readonly kind: MetricKind;
   readonly column: Column;
   readonly slots: Int32Array;
   readonly ages: Float64Array;
+  /** Undefined for counters that cannot go around unseen. */
+  readonly speeds: Float64Array | undefined;
   readonly atMs: number;
 }
 
 function addCounter(sums: Accumulator, cells: CounterCells): void {
-  const { row, first, kind, column, slots, ages, atMs } = cells;
+  const { row, metric, first, kind, column, slots, ages, speeds, atMs } = cells;
   const words = row.values instanceof BigInt64Array ? wordsOf(row.values) : undefined;
   const before: Halves = { high: 0, low: 0 };
   const after: Halves = { high: 0, low: 0 };
@@ -354,6 +339,7 @@ function addCounter(sums: Accumulator, cells: CounterCells): void {
     column.low[slot] = after.low;
     sums.counts[cell] = (sums.counts[cell] ?? 0) + 1;
     if (elapsedMs <= 0 || elapsedMs > GAP_MS_MAX) continue;
+    if (speeds !== undefined && mayGoAround(metric, speeds[i], elapsedMs)) continue;
     const goesOn =
       isSameEpoch(ages[i] ?? Number.POSITIVE_INFINITY, elapsedMs) &&
       (words === undefined

@@ -203,6 +203,46 @@ describe("samples over time", () => {
     expect(rolled.series[0].points[1]).toEqual({ time: time("10:10:00"), rate: 50, seconds: 600 });
   });
 
+  it("of 32 bits that an interface may fill between two polls have no rates, and say why", async () => {
+    const west = await api.newTenant("west", "business");
+    const body = routerBodies(await newCredential(west.call));
+    const { id } = (await west.call("POST", "/v1/routers", body({ name: "old" }))).body;
+    const labels = ["1", "2"].map((ifIndex) => ({ ifIndex }));
+    const blockAt = (minute: number): SampleBlock => ({
+      module: "if_mib",
+      metrics: ["ifInOctets", "ifHighSpeed"],
+      instances: ["1", "2"],
+      labels,
+      values: BigInt64Array.of(BigInt(minute * 600), BigInt(minute * 600), 100n, 1_000n),
+      present: new Uint8Array(4).fill(1),
+    });
+    const results = [0, 1, 2].map((minute): PollResult => {
+      const atMs = FROM + minute * MINUTE_MS;
+      const times = { polledAtMs: atMs, dueAtMs: atMs, startedAtMs: atMs };
+      const cost = { durationMs: 1, costMs: 1, requests: 1, retries: 0, bytesIn: 1 };
+      const poll = { tenantId: west.id as TenantId, routerId: id, ...times, ...cost };
+      return { poll: { ...poll, outcome: "answered", modules: [] }, blocks: [blockAt(minute)] };
+    });
+    await new ShapeRegistry(api.storage.app).register(results);
+    await openSampleWriter(api.storage.ingest).flush({ flushId: uuidv7(), results });
+    await rollUp();
+
+    const ofBoth = async (query: string) =>
+      (await west.call("GET", `/v1/routers/${id}/samples?metric=ifInOctets&${query}&${day}`)).body
+        .series;
+    const isFlagged = [undefined, "counter may wrap"];
+    const raw = await ofBoth("rate=true");
+    expect(raw.map((it: { unreliable?: string }) => it.unreliable)).toEqual(isFlagged);
+    expect(raw.map((it: { points: unknown[] }) => it.points.length)).toEqual([2, 0]);
+    expect(raw[0].points[0].rate).toBe(10);
+    const rolled = await ofBoth("step=300");
+    expect(rolled.map((it: { unreliable?: string }) => it.unreliable)).toEqual(isFlagged);
+    expect(rolled.map((it: { points: unknown[] }) => it.points)).toMatchObject([
+      [{ increase: "1200", resets: 0 }],
+      [{ count: 3, resets: 0 }],
+    ]);
+  });
+
   it("of another tenant's router are not there", async () => {
     const { status } = await south.call("GET", `${path}/samples?metric=ifHCInOctets&step=300`);
     expect(status).toBe(404);

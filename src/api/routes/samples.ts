@@ -1,7 +1,14 @@
 import { Type } from "typebox";
 import { metricKinds } from "../../modules/metric-kinds.ts";
 import type { Module } from "../../modules/module.ts";
-import { DISCONTINUITY_METRIC, type MetricKind, UPTIME_METRIC } from "../../routers/counters.ts";
+import {
+  DISCONTINUITY_METRIC,
+  type MetricKind,
+  SLOW_SPEED_METRIC,
+  SPEED_METRIC,
+  speedOf,
+  UPTIME_METRIC,
+} from "../../routers/counters.ts";
 import { type CounterPoint, ratesOf } from "../../routers/rates.ts";
 import { mergePoints, type RollupPoint } from "../../routers/rollup-points.ts";
 import type { RouterId } from "../../routers/router.ts";
@@ -104,6 +111,12 @@ const SAMPLES = Type.Object({
       type: Type.String({ description: "counter or gauge" }),
       instance: Type.String({ description: 'Dotted index of the row; "" for scalars' }),
       labels: Type.Record(Type.String(), Type.String()),
+      unreliable: Type.Optional(
+        Type.String({
+          description:
+            "Why it has no rates: a counter of 32 bits that its interface may take around between two samples",
+        }),
+      ),
       points: Type.Array(POINT),
     }),
   ),
@@ -177,7 +190,9 @@ export function samplesRoutes(app: Api, { pools, modules, clock }: ApiDeps): voi
         from: span.from.toISOString(),
         to: span.to.toISOString(),
         resolution,
-        series: series.filter(({ points }) => points.length > 0),
+        series: series.filter(
+          ({ points, unreliable }) => points.length > 0 || unreliable !== undefined,
+        ),
       };
     },
   );
@@ -203,8 +218,11 @@ interface ShownSeries {
   type: string;
   instance: string;
   labels: Readonly<Record<string, string>>;
+  unreliable?: string;
   points: ShownPoint[];
 }
+
+const UNRELIABLE = { unreliable: "counter may wrap" };
 
 /** Names that are counters in every module that has them. */
 function onlyCounters(modules: ReadonlyMap<string, Module>): ReadonlySet<string> {
@@ -300,7 +318,7 @@ function shownValue(value: bigint | number, kind: MetricKind): number | string {
   return kind === "gauge" ? Number(value) : BigInt.asUintN(64, value).toString();
 }
 
-/** The rates of the counters among the series, by what the router said of its own age at the same times. */
+/** The rates of the counters among the series, by what the router said of its age and speeds at the same times. */
 async function withRates(
   client: TenantClient,
   found: readonly SampleSeries[],
@@ -311,37 +329,43 @@ async function withRates(
   const counters = found.filter(({ module, metric }) => kindOf(module, metric) !== "gauge");
   if (counters.length === 0) return [];
   const { routerId, from, to } = wanted;
-  const ages = await sampleSeries(client, client.tenantId, {
-    metrics: [UPTIME_METRIC, DISCONTINUITY_METRIC],
+  const said = await sampleSeries(client, client.tenantId, {
+    metrics: [UPTIME_METRIC, DISCONTINUITY_METRIC, SPEED_METRIC, SLOW_SPEED_METRIC],
     instances: [...new Set(["", ...counters.map(({ instance }) => instance)])],
     routerId,
     from,
     to,
   });
-  const ticks = (matches: (one: SampleSeries) => boolean) => {
-    const points = ages.find(matches)?.points ?? [];
+  const valuesOf = (matches: (one: SampleSeries) => boolean) => {
+    const points = said.find(matches)?.points ?? [];
     const known = new Map(points.map(({ at, value }) => [at.getTime(), Number(value)]));
     return (atMs: number) => known.get(atMs);
   };
-  const uptimeTicks = ticks(({ metric, instance }) => metric === UPTIME_METRIC && instance === "");
+  const uptimeTicks = valuesOf(
+    ({ metric, instance }) => metric === UPTIME_METRIC && instance === "",
+  );
   return counters.map((one) => {
     const kind = kindOf(one.module, one.metric);
     const points = one.points.map(({ at, value }): CounterPoint => ({ atMs: at.getTime(), value }));
-    const discontinuityTicks = ticks(
-      ({ module, metric, instance }) =>
-        metric === DISCONTINUITY_METRIC && module === one.module && instance === one.instance,
-    );
+    const ofInterface = (name: string) =>
+      valuesOf(
+        ({ module, metric, instance }) =>
+          metric === name && module === one.module && instance === one.instance,
+      );
+    const [highSpeed, speed] = [ofInterface(SPEED_METRIC), ofInterface(SLOW_SPEED_METRIC)];
     const rates = ratesOf(
-      kind,
+      { metric: one.metric, kind },
       lastOfSteps(points, step, ({ atMs }) => atMs),
       {
         uptimeTicks,
-        discontinuityTicks,
+        discontinuityTicks: ofInterface(DISCONTINUITY_METRIC),
+        bitsPerSecond: (atMs) => speedOf(highSpeed(atMs), speed(atMs)),
       },
     );
     return {
       ...headOf(one, kind),
-      points: rates.map(({ atMs, perSecond }) => ({
+      ...(rates.mayGoAround ? UNRELIABLE : {}),
+      points: rates.points.map(({ atMs, perSecond }) => ({
         time: new Date(atMs).toISOString(),
         rate: perSecond,
       })),
@@ -356,7 +380,18 @@ function shownRollups(
 ): ShownSeries {
   const points = mergePoints(series.points, step * 1_000);
   const shown = points.map(rate ? shownRate : shownRollup);
-  return { ...headOf(series, kind), points: shown.flatMap((point) => point ?? []) };
+  return {
+    ...headOf(series, kind),
+    ...(kind === "counter32" && wasNotMeasured(series.points) ? UNRELIABLE : {}),
+    points: shown.flatMap((point) => point ?? []),
+  };
+}
+
+/** Whether samples followed each other without a reset and yet nothing was measured between any of them. */
+function wasNotMeasured(points: readonly RollupPoint[]): boolean {
+  const count = points.reduce((sum, point) => sum + point.count, 0);
+  const resets = points.reduce((sum, point) => sum + point.resets, 0);
+  return count > resets + 1 && points.every(({ increase }) => increase === undefined);
 }
 
 function shownRate({ bucketMs, increase, coveredMs }: RollupPoint): ShownPoint | undefined {

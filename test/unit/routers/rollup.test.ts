@@ -135,6 +135,46 @@ describe("rollups", () => {
     ).toEqual([[0, 0n, 0, 1]]);
   });
 
+  it("measure nothing where 32 bits may have gone around, and count no reset for it", () => {
+    const at = (atMs: number, value: bigint, mbps: bigint): RollupPoll => ({
+      atMs,
+      rows: [
+        rowOf("if_mib", ["9", "1"], { ifInOctets: [undefined, value] }),
+        rowOf("if_mib", ["1", "9"], { ifHighSpeed: [mbps, 10n] }),
+      ],
+    });
+    const sums = (mbps: bigint) =>
+      rolledUp([at(0, 5n, mbps), at(60_000, 65n, mbps)]).map((it) => [
+        it.counts[1],
+        it.increases[1],
+        it.coveredMs[1],
+        it.resets[1],
+      ]);
+
+    expect(sums(100n)[0]).toEqual([2, 60n, 60_000, 0]);
+    expect(sums(1_000n)[0]).toEqual([2, 0n, 0, 0]);
+  });
+
+  it("go on where sysUpTime passes its end, also when that is where the window begins", () => {
+    const at = (atMs: number): RollupPoll => ({
+      atMs,
+      rows: [
+        rowOf("if_mib", ["1"], { ifHCInOctets: [BigInt(atMs)] }),
+        rowOf("system", [""], { sysUpTime: [BigInt((2 ** 32 - 24_000 + atMs / 10) % 2 ** 32)] }),
+      ],
+    });
+    const polls = [at(180_000), at(240_000), at(300_000), at(360_000)];
+
+    const later = [[300_000, 120_000n, 120_000, 0]];
+    expect(cellsOf(rolledUp(polls)).filter((_, n) => n % 2 === 0)).toEqual([
+      [0, 60_000n, 60_000, 0],
+      ...later,
+    ]);
+    expect(
+      cellsOf(rolledUp(polls, [300_000, 600_000])).filter(([, increase]) => increase !== 0n),
+    ).toEqual(later);
+  });
+
   it("of floats leave out what is no number", () => {
     const polls = [1.5, Number.NaN, 2.5, Number.POSITIVE_INFINITY].map((value, n) => ({
       atMs: n * 1_000,
