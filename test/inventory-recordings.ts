@@ -80,6 +80,7 @@ const NOT_COMPARED = new Set([
   "lldpLocal",
   "bgp",
   "ospf",
+  "bridgeAddress",
   "ifCounterDiscontinuityTime",
   "localIfIndexVia",
   "localIfIndex",

@@ -33,6 +33,8 @@ export interface ApiDeps extends OpsDeps {
   readonly targetGuard: TargetGuard;
   /** As the scheduler goes by them. */
   readonly reachability: ReachabilityRules;
+  /** How often workers read the routers' neighbours, in seconds. */
+  readonly discoverySeconds: number;
   readonly clock: Clock;
   /** Bytes of an import's body; 8 MiB when absent, about 800 for each of the rows it may have. */
   readonly importBytesMax?: number;

@@ -48,6 +48,7 @@ export async function startApiRole(
             failuresMax: config.scheduler.unreachableAfterFailures,
             probeSpacingMsMax: 1_000 * config.scheduler.probeSpacingSecondsMax,
           },
+          discoverySeconds: config.worker.discoverySeconds,
           readinessChecks: {
             postgres: async () => {
               await app.query("select 1");

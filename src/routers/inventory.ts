@@ -19,6 +19,8 @@ export interface InventorySystem {
   };
   readonly bgp?: { readonly localAs?: number; readonly identifier?: string };
   readonly ospf?: { readonly routerId: string };
+  /** dot1dBaseBridgeAddress: what a switch may be called by its neighbours. */
+  readonly bridgeAddress?: string;
 }
 
 /** A row of ifTable and ifXTable (RFC 2863). The counters, under their MIB names, are decimal strings. */

@@ -46,6 +46,8 @@ const REASONS: Readonly<Record<string, ConflictReason>> = {
   routers_zone_fkey: "unknown_zone",
   interfaces_router_fkey: "unknown_router",
   text_facts_router_fkey: "unknown_router",
+  inventories_router_fkey: "unknown_router",
+  neighbour_observations_router_fkey: "unknown_router",
   api_keys_tenant_fkey: "unknown_tenant",
   sample_shapes_tenant_fkey: "unknown_tenant",
   tenants_parent_fkey: "not_an_msp",

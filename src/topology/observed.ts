@@ -50,7 +50,7 @@ export interface Seen {
 }
 
 /** One row of lldpRemTable or cdpCacheTable. */
-export interface Neighbour extends Seen {
+export interface NeighbourFacts {
   readonly protocol: "lldp" | "cdp";
   /** The row's index without LLDP's time mark, which changes at every change of anything. */
   readonly index: string;
@@ -67,13 +67,17 @@ export interface Neighbour extends Seen {
   readonly remoteMgmtAddrs?: readonly string[];
 }
 
+export interface Neighbour extends NeighbourFacts, Seen {}
+
 /** One row of bgpPeerTable or ospfNbrTable. */
-export interface Peering extends Seen {
+export interface PeeringFacts {
   /** The other end: bgpPeerRemoteAddr, ospfNbrIpAddr. */
   readonly address: string;
   readonly localAddress?: string;
-  /** bgpPeerState, ospfNbrState. */
-  readonly state?: number;
+  /** bgpPeerState, ospfNbrState: `established`, `full`, `twoWay`; `down` for all others, through which sessions pass. */
+  readonly state?: string;
   /** bgpPeerRemoteAs. */
   readonly remoteAs?: number;
 }
+
+export interface Peering extends PeeringFacts, Seen {}

@@ -58,7 +58,7 @@ export interface Evidence {
   readonly remotePort?: string;
   readonly remotePortDesc?: string;
   readonly remoteAddress?: string;
-  readonly state?: number;
+  readonly state?: string;
   readonly remoteAs?: number;
   /** How the neighbour was recognised; absent when it was not. */
   readonly matchedBy?: string;

@@ -104,6 +104,7 @@ export async function openApiFixture(
     modules: await loadModules(MODULES_FOLDER),
     targetGuard: { allowLoopback: false, ownAddresses: [], allow: [] },
     reachability: { failuresMax: 3, probeSpacingMsMax: 900_000 },
+    discoverySeconds: 900,
     platformMetrics: async () => ({ contentType: "text/plain", body: "" }),
     readinessChecks: {},
     log: silentLog,

@@ -1,4 +1,4 @@
-/** What a router says of itself as a whole: SNMPv2-MIB's system group, its LLDP chassis, its BGP and OSPF identity. */
+/** What a router says of itself as a whole: SNMPv2-MIB's system group, its LLDP chassis and bridge, its BGP and OSPF identity. */
 
 import type { InventorySystem } from "../../routers/inventory.ts";
 import { chassisIdText } from "./lldp-ids.ts";
@@ -19,6 +19,7 @@ const SYSTEM = {
   bgpLocalAs: "1.3.6.1.2.1.15.2.0",
   bgpIdentifier: "1.3.6.1.2.1.15.4.0",
   ospfRouterId: "1.3.6.1.2.1.14.1.1.0",
+  dot1dBaseBridgeAddress: "1.3.6.1.2.1.17.1.1.0",
 } as const;
 
 export const SYSTEM_SECTION: SectionPlan = {
@@ -54,5 +55,6 @@ function systemOf(answers: Answers): InventorySystem {
     ...(Object.keys(lldpLocal).length === 0 ? {} : { lldpLocal }),
     ...(Object.keys(bgp).length === 0 ? {} : { bgp }),
     ...(routerId === undefined ? {} : { ospf: { routerId } }),
+    ...said("bridgeAddress", scalars.mac("dot1dBaseBridgeAddress", 0) || undefined),
   };
 }

@@ -27,6 +27,7 @@ export function depsWithoutDatabase(): ApiDeps {
     modules: new Map(),
     targetGuard: { allowLoopback: false, ownAddresses: [], allow: [] },
     reachability: { failuresMax: 3, probeSpacingMsMax: 900_000 },
+    discoverySeconds: 900,
     platformMetrics: async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" }),
     readinessChecks: {},
     log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -429,14 +429,14 @@ it("routers of two zones are never joined, whatever they have in common", () => 
 });
 
 describe("BGP and OSPF", () => {
-  const peer = (address: string, remoteAs: number) => ({ address, remoteAs, state: 6, ...SEEN });
+  const peer = (address: string, remoteAs: number) => ({ address, remoteAs, state: "established", ...SEEN });
 
   it("are layers of their own, one link for two routers", () => {
     const topology = computeTopology([
       aRouter("a", {
         addresses: [{ address: "192.0.2.1" }],
         bgpPeers: [peer("192.0.2.2", 65_002)],
-        ospfNeighbours: [{ address: "192.0.2.2", state: 8, ...SEEN }],
+        ospfNeighbours: [{ address: "192.0.2.2", state: "full", ...SEEN }],
       }),
       aRouter("b", {
         addresses: [{ address: "192.0.2.2" }],
