@@ -13,11 +13,16 @@ import { TENANT_PARTITIONED_TABLES } from "./tenant-tables.ts";
  * Shapes: what the numbers of a row of samples mean, stored once a tenant and referred to by id. The id is made of the
  * content, so that a worker knows it without asking and two workers find the same one.
  *
- * A block too large for a row is split by metrics, then by instances, each part a shape of its own.
+ * A block too large for a row is split by metrics, or where it is tall by instances, each part a shape of its own.
  */
 
 /** Values in one row of samples at most: with these and its nulls a row stays inside a page of 8 kB. */
 export const ROW_VALUES_MAX = 900;
+
+/** With fewer metrics than these beside each other, a row of all instances gives way to rows of some instances. */
+const METRICS_WIDE_MIN = 4;
+/** Metrics in a row of a tall table at most: it then has 30 instances. */
+const METRICS_TALL_MAX = 30;
 
 export interface Shape {
   readonly module: string;
@@ -75,9 +80,8 @@ export function shapeParts(block: Shape): readonly ShapePart[] {
 function split(block: Shape): ShapePart[] {
   invariant(block.labels.length === block.instances.length, "every instance has its labels");
   if (block.instances.length === 0) return [];
-  const metricsMax = Math.max(1, Math.floor(ROW_VALUES_MAX / block.instances.length));
-  return evenRanges(block.metrics.length, metricsMax).flatMap(([firstMetric, metricsEnd]) =>
-    evenRanges(block.instances.length, Math.floor(ROW_VALUES_MAX / (metricsEnd - firstMetric))).map(
+  return metricRanges(block).flatMap(([firstMetric, metricsEnd]) =>
+    ranges(block.instances.length, Math.floor(ROW_VALUES_MAX / (metricsEnd - firstMetric))).map(
       ([firstInstance, instancesEnd]) => {
         const shape = {
           module: block.module,
@@ -89,6 +93,23 @@ function split(block: Shape): ShapePart[] {
       },
     ),
   );
+}
+
+/**
+ * All instances in each row while some metrics fit beside each other. Of a tall table many metrics of few instances: one
+ * metric a row would write the labels of each instance once for every metric, seconds of work for 20,000 interfaces.
+ */
+function metricRanges({ metrics, instances }: Shape): [number, number][] {
+  const fitting = Math.floor(ROW_VALUES_MAX / instances.length);
+  return evenRanges(metrics.length, fitting >= METRICS_WIDE_MIN ? fitting : METRICS_TALL_MAX);
+}
+
+/** [0, length) cut at multiples of `step`: a table that grows at its end, or is cut elsewhere, keeps its first parts. */
+function ranges(length: number, step: number): [number, number][] {
+  return Array.from({ length: Math.ceil(length / step) }, (_, i) => [
+    i * step,
+    Math.min((i + 1) * step, length),
+  ]);
 }
 
 /** [0, length) cut into the fewest ranges of at most `lengthMax`, as even as may be. */

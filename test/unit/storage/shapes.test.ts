@@ -79,6 +79,15 @@ it("a block is cut by metrics before its instances are torn apart", () => {
   ]);
 });
 
+it("a tall block is cut by instances: each one's labels are stored once, and its first rows stay when it grows", () => {
+  const parts = shapeParts(sized(20, 1_000));
+
+  expect(parts.reduce((sum, { shape: { labels } }) => sum + labels.length, 0)).toBe(1_000);
+  expect(parts[0]?.shape).toMatchObject({ metrics: { length: 20 }, instances: { length: 45 } });
+  const grown = shapeParts(sized(20, 1_010)).map(({ id }) => id);
+  expect(grown.slice(0, 22)).toEqual(parts.slice(0, 22).map(({ id }) => id));
+});
+
 it("parts are worked out once for the same labels, and again for other metrics or instances", () => {
   const block = sized(2, 3);
 
