@@ -1,6 +1,7 @@
 /**
  * `npm test`: lint, types, then the tests from the quickest project to the slowest. A step that fails does not hide the
- * results of the next.
+ * results of the next. Integration tests mostly wait, so they run in two halves side by side, each with services of its
+ * own; what the second half says is printed after the first.
  * Ends with one line for runners, "N passed, N failed, N skipped", summed over Vitest's own JSON reports.
  * Options are passed on to Vitest: npm test -- -t "a name".
  */
@@ -18,7 +19,12 @@ const checks = [
   { name: "lint", command: ["biome", "check", "."] },
   { name: "types", command: ["tsc", "-p", "test"] },
 ];
-const projects = ["unit", "integration", "e2e"];
+const projects = [
+  { name: "unit", shards: 1 },
+  // Options may leave too few files to share.
+  { name: "integration", shards: options.length === 0 ? 2 : 1 },
+  { name: "e2e", shards: 1 },
+];
 
 // Ctrl-C reaches the running step too, which ends in its own order; we sum up what was done.
 let interrupted;
@@ -27,9 +33,9 @@ process.on("SIGINT", () => {
 });
 process.on("SIGTERM", () => {
   interrupted = "SIGTERM";
-  running?.kill("SIGTERM");
+  for (const child of running) child.kill("SIGTERM");
 });
-let running;
+const running = new Set();
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 // A step that failed without a failed test (lint, types, a crash) counts as one: zero failures must mean success.
@@ -38,15 +44,15 @@ for (const { name, command } of checks) {
   if (interrupted) break;
   if ((await run(name, command)) !== 0) brokenSteps.push(name);
 }
-for (const project of projects) {
+for (const { name, shards } of projects) {
   if (interrupted) break;
-  const report = join(reports, `${project}.json`);
-  const vitest = ["vitest", "run", "--config", "test/vitest.config.ts", "--project", project];
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const status = await run(project, [...vitest, ...reporters, ...options]);
-  const counts = countsOf(report);
-  for (const key of Object.keys(total)) total[key] += counts[key];
-  if (status !== 0 && counts.failed === 0) brokenSteps.push(project);
+  const parts = Array.from({ length: shards }, (_, i) =>
+    runTests(name, `${i + 1}/${shards}`, i === 0),
+  );
+  for (const { status, counts } of await Promise.all(parts)) {
+    for (const key of Object.keys(total)) total[key] += counts[key];
+    if (status !== 0 && counts.failed === 0) brokenSteps.push(name);
+  }
 }
 rmSync(reports, { recursive: true, force: true });
 
@@ -58,18 +64,40 @@ console.log(
 );
 process.exitCode = failed === 0 ? 0 : 1;
 
-function run(name, [program, ...rest]) {
-  console.log(`\n== ${name}`);
+async function runTests(project, shard, isShown) {
+  const name = shard === "1/1" ? project : `${project} ${shard}`;
+  const report = join(reports, `${name.replaceAll(/\W/g, "-")}.json`);
+  const vitest = ["vitest", "run", "--config", "test/vitest.config.ts", "--project", project];
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const status = await run(
+    name,
+    [...vitest, `--shard=${shard}`, ...reporters, ...options],
+    isShown,
+  );
+  return { status, counts: countsOf(report) };
+}
+
+/** Runs one program to its end; one that is not shown meanwhile is shown then. */
+function run(name, [program, ...rest], isShown = true) {
+  if (isShown) console.log(`\n== ${name}`);
   return new Promise((resolve) => {
-    running = spawn(join(root, "node_modules", ".bin", program), rest, {
+    const child = spawn(join(root, "node_modules", ".bin", program), rest, {
       cwd: root,
-      stdio: "inherit",
+      stdio: isShown ? "inherit" : ["inherit", "pipe", "pipe"],
     });
-    running.on("error", (error) => {
+    running.add(child);
+    const kept = [];
+    child.stdout?.on("data", (bytes) => kept.push(bytes));
+    child.stderr?.on("data", (bytes) => kept.push(bytes));
+    child.on("error", (error) => {
       console.error(error.message);
       resolve(1);
     });
-    running.on("close", (code) => resolve(code ?? 1));
+    child.on("close", (code) => {
+      running.delete(child);
+      if (!isShown) console.log(`\n== ${name}\n${Buffer.concat(kept).toString()}`);
+      resolve(code ?? 1);
+    });
   });
 }
 

@@ -3,13 +3,17 @@
  * work (Debian and its kin, as root). Where it cannot, the caller skips its tests visibly and names the command.
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
 /** Daemons live here, and an ordinary user's PATH often leaves these out. */
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 const APT_MS_MAX = 180_000;
+/** Test runs that go on side by side install one after the other. */
+const LOCK = join(tmpdir(), "fairwalk-tests-install.lock");
+const LOCK_LOOK_MS = 200;
 
 /**
  * The path of `binary`, after installing Debian's `debianPackage` if need be; null when it cannot be had. The install
@@ -21,6 +25,13 @@ export function ensureDebianTool(binary: string, debianPackage: string): string 
   const apt = findProgram("apt-get");
   if (apt === null || !existsSync("/etc/debian_version") || process.getuid?.() !== 0) return null;
 
+  return oneAtATime(() => {
+    if (findProgram(binary) === null) installLoudly(apt, debianPackage);
+    return findProgram(binary);
+  });
+}
+
+function installLoudly(apt: string, debianPackage: string): void {
   process.stderr.write(`Installing Debian's ${debianPackage} for the tests ...\n`);
   const startedAt = Date.now();
   const failure = withoutDaemons(() => install(apt, debianPackage));
@@ -30,7 +41,27 @@ export function ensureDebianTool(binary: string, debianPackage: string): string 
       ? `Installed ${debianPackage} (${seconds} s)\n`
       : `Cannot install ${debianPackage} (${seconds} s): ${failure}\n`,
   );
-  return findProgram(binary);
+}
+
+/** Waits for another run's install, but no longer than one may take: a lock that stays is of a run that was killed. */
+function oneAtATime<T>(action: () => T): T {
+  const until = Date.now() + APT_MS_MAX;
+  const quiet = new Int32Array(new SharedArrayBuffer(4));
+  while (!isTaken() && Date.now() < until) Atomics.wait(quiet, 0, 0, LOCK_LOOK_MS);
+  try {
+    return action();
+  } finally {
+    rmSync(LOCK, { recursive: true, force: true });
+  }
+}
+
+function isTaken(): boolean {
+  try {
+    mkdirSync(LOCK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What to tell whoever wants the tests that need `debianPackage`. */
