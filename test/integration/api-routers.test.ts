@@ -224,7 +224,7 @@ describe("routers", () => {
     ["/port", { port: 65_536 }, "1 to 65535"],
     ["/intervalSeconds", { intervalSeconds: 10 }, "60 to 86400 in this tenant's tier"],
     ["/intervalSeconds", { intervalSeconds: 86_401 }, "86400"],
-    ["/modules/0", { modules: ["if_mbi"] }, "known are if_mib,"],
+    ["/modules/0", { modules: ["if_mbi"] }, "known are bgp4,"],
     ["/zone", { zone: "moon" }, "default"],
     ["/labels/__x", { labels: { __x: "1" } }, "__"],
     ["/labels/router_id", { labels: { router_id: "1" } }, "set by Fairwalk"],

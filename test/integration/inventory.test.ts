@@ -51,7 +51,7 @@ describe.skipIf(!recordingsAreThere)(
       const { sections } = await collectInventory(session, SECTIONS, [], {
         tableRowsMax: 100_000,
         beginUntilMs: Number.POSITIVE_INFINITY,
-      deadlineMs: Number.POSITIVE_INFINITY,
+        deadlineMs: Number.POSITIVE_INFINITY,
       });
       expect(sections.filter(({ isComplete }) => !isComplete)).toEqual([]);
       const documents: Partial<InventoryDocuments> = Object.assign(
