@@ -12,8 +12,8 @@ import { type Pressure, shareOfRoom } from "../worker/pressure.ts";
 import { startSpoolReplay } from "../worker/spool-replay.ts";
 import { type Stoppable, StopStack } from "./stoppable.ts";
 
-/** One for present polls, one for those from the spool. */
-const INGEST_CONNECTIONS = 2;
+/** One for present polls, one for large ones, one for those from the spool. */
+const INGEST_CONNECTIONS = 3;
 
 /** A flush waits no longer for a leaf that others lock: the other tenants in it go without. */
 const LOCK_TIMEOUT = "2s";

@@ -10,6 +10,9 @@ import type { PollResult } from "../routers/samples.ts";
  * system calls for one poll as for fifty. Under load it carries what gathered during the one before it as well. A poll's
  * promise resolves only when Postgres has committed it, or when it is in the spool, from where it will be.
  *
+ * Large polls have a lane of their own: a router that brings a hundred thousand values keeps its own slot for the second
+ * its flush takes, and nobody else's.
+ *
  * A flush that was cut off may have been committed without our hearing of it. It is repeated, or spooled, under the same
  * id: a repetition of a committed flush changes nothing. While Postgres is away, flushes go to the spool at once, until
  * `postgresIsBack` says that one from there was stored. What can go neither way stays here and is tried both ways again:
@@ -45,8 +48,19 @@ interface WaitingPoll {
   readonly refused: (error: unknown) => void;
 }
 
-/** Values in one flush at most, 16 MB: a thousand routers of 20,000 interfaces do not fit into memory. */
-export const FLUSH_VALUES_MAX = 2_000_000;
+/** Values in one flush at most, 6 MB and below a second of Postgres's time: those in it wait for all of it. */
+export const FLUSH_VALUES_MAX = 500_000;
+
+/** A poll of more values than this, some 1,000 interfaces, is stored beside the others, not with them. */
+export const USUAL_POLL_VALUES_MAX = 20_000;
+
+/** Polls that are flushed one flush after the other. */
+interface Lane {
+  readonly waiting: WaitingPoll[];
+  flushing: Promise<void> | undefined;
+  underWay: number;
+  isStuck: boolean;
+}
 
 /** A connection that was cut shows at the first attempt, a Postgres that is away at the second. */
 const ATTEMPTS = 2;
@@ -58,13 +72,12 @@ const RETRY_DELAY_MS_MAX = 5_000;
 export class GroupCommit {
   readonly #dependencies: GroupCommitDependencies;
   readonly #limits: GroupCommitLimits;
-  readonly #waiting: WaitingPoll[] = [];
-  #flushing: Promise<void> | undefined;
-  #underWay = 0;
+  readonly #usual: Lane = { waiting: [], flushing: undefined, underWay: 0, isStuck: false };
+  readonly #large: Lane = { waiting: [], flushing: undefined, underWay: 0, isStuck: false };
   #isAway = false;
-  #isStuck = false;
   #stopped = false;
-  #wake: (() => void) | undefined;
+  /** End the pauses that lanes are in. */
+  readonly #wakes = new Set<() => void>();
 
   constructor(dependencies: GroupCommitDependencies, limits: GroupCommitLimits) {
     this.#dependencies = dependencies;
@@ -73,20 +86,25 @@ export class GroupCommit {
 
   /** Polls handed over and neither committed nor spooled yet. */
   get waitingPolls(): number {
-    return this.#waiting.length + this.#underWay;
+    return this.#lanes.reduce((sum, { waiting, underWay }) => sum + waiting.length + underWay, 0);
   }
 
   /** Whether neither Postgres nor the spool takes anything. */
   get isStuck(): boolean {
-    return this.#isStuck;
+    return this.#lanes.some(({ isStuck }) => isStuck);
+  }
+
+  get #lanes(): readonly Lane[] {
+    return [this.#usual, this.#large];
   }
 
   /** Resolves when the result is committed or spooled; rejects when it is refused, or when stopped before it could be. */
   add(result: PollResult): Promise<void> {
     if (this.#stopped) return Promise.reject(new Error("Cannot take samples: stopping"));
     return new Promise((committed, refused) => {
-      this.#waiting.push({ result, committed, refused });
-      this.#flushing ??= this.#flushAll();
+      const lane = valuesOf(result) > USUAL_POLL_VALUES_MAX ? this.#large : this.#usual;
+      lane.waiting.push({ result, committed, refused });
+      lane.flushing ??= this.#flushAll(lane);
     });
   }
 
@@ -102,43 +120,43 @@ export class GroupCommit {
    */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#wake?.();
-    await this.#flushing;
+    for (const wake of this.#wakes) wake();
+    await Promise.all(this.#lanes.map(({ flushing }) => flushing));
   }
 
-  async #flushAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await this.#gather();
-      const batch = this.#waiting.splice(0, this.#batchLength());
-      this.#underWay = batch.length;
+  async #flushAll(lane: Lane): Promise<void> {
+    while (lane.waiting.length > 0) {
+      await this.#gather(lane);
+      const batch = lane.waiting.splice(0, this.#batchLength(lane));
+      lane.underWay = batch.length;
       this.#observeWaiting();
-      const answer = await this.#settle(batch);
-      this.#underWay = 0;
+      const answer = await this.#settle(lane, batch);
+      lane.underWay = 0;
       this.#observeWaiting();
       answer();
     }
-    this.#flushing = undefined;
+    lane.flushing = undefined;
   }
 
   /** How many of those that wait go into the next flush; at least one. */
-  #batchLength(): number {
+  #batchLength({ waiting }: Lane): number {
     let values = 0;
     const { flushPollsMax } = this.#limits;
-    for (const [length, { result }] of this.#waiting.entries()) {
-      for (const block of result.blocks) values += block.values.length;
+    for (const [length, { result }] of waiting.entries()) {
+      values += valuesOf(result);
       if (length === flushPollsMax || (length > 0 && values > FLUSH_VALUES_MAX)) return length;
     }
-    return this.#waiting.length;
+    return waiting.length;
   }
 
   /** Tries Postgres and the spool until each poll is in one of them or refused; resolves to what tells the polls so. */
-  async #settle(batch: readonly WaitingPoll[]): Promise<() => void> {
+  async #settle(lane: Lane, batch: readonly WaitingPoll[]): Promise<() => void> {
     const flush = { flushId: uuidv7(), results: batch.map(({ result }) => result) };
     for (let attempt = 0; ; attempt++) {
-      const mayTryPostgres = !this.#isAway || this.#isStuck;
-      const outcome = mayTryPostgres ? await this.#storedNow(flush) : undefined;
+      const mayTryPostgres = !this.#isAway || lane.isStuck;
+      const outcome = mayTryPostgres ? await this.#storedNow(lane, flush) : undefined;
       const failure = outcome === undefined ? await this.#spooled(flush) : undefined;
-      this.#isStuck = failure !== undefined && !this.#stopped;
+      lane.isStuck = failure !== undefined && !this.#stopped;
       if (failure === undefined) return () => answer(batch, outcome?.refused ?? []);
       if (this.#stopped) {
         return () => {
@@ -154,7 +172,7 @@ export class GroupCommit {
   }
 
   /** What Postgres made of the flush, with what it postponed in the spool; undefined when it did not take it. */
-  async #storedNow(flush: Flush): Promise<FlushOutcome | undefined> {
+  async #storedNow(lane: Lane, flush: Flush): Promise<FlushOutcome | undefined> {
     const { log, observe, store } = this.#dependencies;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const startedAt = performance.now();
@@ -176,6 +194,8 @@ export class GroupCommit {
           { polls: flush.results.length, error: messageOf(error) },
           isLast ? "samples not stored in Postgres" : "samples not stored, trying again",
         );
+        // That much at once may take Postgres long which takes everything else in time.
+        if (error instanceof TookTooLong && lane === this.#large) return undefined;
         if (isLast) break;
       }
     }
@@ -204,25 +224,31 @@ export class GroupCommit {
     }
   }
 
-  async #gather(): Promise<void> {
-    if (this.#stopped || this.#waiting.length >= this.#limits.flushPollsMax) return;
+  async #gather({ waiting }: Lane): Promise<void> {
+    if (this.#stopped || waiting.length >= this.#limits.flushPollsMax) return;
     await this.#pause(this.#limits.gatherMs);
   }
 
   /** Waits; a stop ends it early. */
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.#wake = () => {
+      const wake = () => {
         clearTimeout(timer);
+        this.#wakes.delete(wake);
         resolve();
       };
+      const timer = setTimeout(wake, delayMs);
+      this.#wakes.add(wake);
     });
   }
 
   #observeWaiting(): void {
     this.#dependencies.observe({ kind: "waiting", polls: this.waitingPolls });
   }
+}
+
+function valuesOf({ blocks }: PollResult): number {
+  return blocks.reduce((sum, { values }) => sum + values.length, 0);
 }
 
 function answer(batch: readonly WaitingPoll[], refused: FlushOutcome["refused"]): void {

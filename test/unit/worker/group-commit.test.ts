@@ -7,6 +7,7 @@ import {
   FLUSH_VALUES_MAX,
   type FlushEvent,
   GroupCommit,
+  USUAL_POLL_VALUES_MAX,
 } from "../../../src/worker/group-commit.ts";
 
 const silentLog = { debug() {}, info() {}, warn() {}, error() {} };
@@ -131,17 +132,44 @@ describe("group commit", () => {
     expect(second.routers).toEqual(["r3"]);
   });
 
+  const large = (router: string, values: number) => ({
+    ...pollOf("t", router),
+    blocks: [{ values: new BigInt64Array(values) } as unknown as SampleBlock],
+  });
+
+  it("lets no usual poll wait for a large one", async () => {
+    const { writer, events, nextAttempt } = openGroupCommit();
+    const stored = writer.add(large("large", USUAL_POLL_VALUES_MAX + 1));
+    const slow = await nextAttempt(0);
+
+    const usual = writer.add(pollOf("t", "usual"));
+    (await nextAttempt(1)).commit();
+    await usual;
+
+    expect(slow.routers).toEqual(["large"]);
+    expect(writer.waitingPolls).toBe(1);
+    slow.commit();
+    await stored;
+    expect(events.at(-1)).toEqual({ kind: "waiting", polls: 0 });
+  });
+
+  it("does not take Postgres for away because a large poll takes it long", async () => {
+    const { writer, spooled, nextAttempt } = openGroupCommit({ storeMsMax: 5 });
+    await writer.add(large("large", USUAL_POLL_VALUES_MAX + 1));
+    expect(spooled).toHaveLength(1);
+
+    const usual = writer.add(pollOf("t", "usual"));
+    (await nextAttempt(1)).commit();
+    await usual;
+  });
+
   it("never puts more values into a flush than the bound, and a huge poll alone", async () => {
     const { writer, nextAttempt } = openGroupCommit();
-    const large = (router: string, values: number) => ({
-      ...pollOf("t", router),
-      blocks: [{ values: new BigInt64Array(values) } as unknown as SampleBlock],
-    });
     const polls = [
       writer.add(large("r1", FLUSH_VALUES_MAX / 2)),
       writer.add(large("r2", FLUSH_VALUES_MAX / 2)),
       writer.add(large("r3", FLUSH_VALUES_MAX + 1)),
-      writer.add(pollOf("t", "r4")),
+      writer.add(large("r4", USUAL_POLL_VALUES_MAX + 1)),
     ];
 
     for (const [number, routers] of [["r1", "r2"], ["r3"], ["r4"]].entries()) {
