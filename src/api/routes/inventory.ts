@@ -1,12 +1,15 @@
 import { type TSchema, Type } from "typebox";
+import { isFresh } from "../../modules/exposition.ts";
 import { interfaceRows } from "../../modules/inventory/interfaces.ts";
 import { INTERFACE_COUNTERS } from "../../routers/inventory.ts";
 import { listInterfaces, type StoredInterface } from "../../storage/interfaces.ts";
 import { inventoryOf, type StoredInventory } from "../../storage/inventories.ts";
-import { withTenant } from "../../storage/pool.ts";
-import { routerById } from "../../storage/routers.ts";
+import { type TenantClient, withTenant } from "../../storage/pool.ts";
+import { routerById, type StoredRouter } from "../../storage/routers.ts";
+import { latestSamples, ShapeCache } from "../../storage/samples.ts";
 import { type Api, tenantCaller } from "../access-control.ts";
 import type { ApiDeps } from "../api-deps.ts";
+import { interfaceMetrics, NewestInterfaces } from "../newest-interfaces.ts";
 import { notFound } from "../problems.ts";
 import { ID_PATH, TIME } from "../schemas.ts";
 import { routerId } from "./routers.ts";
@@ -173,7 +176,7 @@ const rows = (item: TSchema, description: string) => Type.Array(item, { descript
 
 const INVENTORY = Type.Object({
   system: SYSTEM,
-  interfaces: rows(INTERFACE, "By ifIndex, with counters as they were when they were read"),
+  interfaces: rows(INTERFACE, "By ifIndex; states and counters as of the last poll that told them"),
   neighbours: rows(NEIGHBOUR, "By LLDP and CDP"),
   neighboursVendor: rows(NEIGHBOUR, "By the tables of makers that left LLDP-MIB"),
   neighboursMalformedIndex: rows(NEIGHBOUR, "Rows of LLDP-MIB that do not say on which port"),
@@ -190,7 +193,28 @@ const INVENTORY = Type.Object({
   }),
 });
 
-export function inventoryRoutes(app: Api, { pools }: ApiDeps): void {
+export function inventoryRoutes(app: Api, { pools, modules, clock }: ApiDeps): void {
+  const metrics = interfaceMetrics(modules);
+  const shapes = new ShapeCache();
+
+  /** What polls said since the interfaces were read, of those that are not too old to be shown. */
+  async function newestOf(
+    client: TenantClient,
+    { id, intervalSeconds }: StoredRouter,
+    readAt: Date | undefined,
+  ): Promise<NewestInterfaces> {
+    const newest = new NewestInterfaces(metrics);
+    if (readAt === undefined) return newest;
+    for await (const row of latestSamples(client, client.tenantId, {
+      routerId: id,
+      since: readAt,
+      shapes,
+    })) {
+      if (isFresh(row.polledAt.getTime(), intervalSeconds, clock.now())) newest.add(row);
+    }
+    return newest;
+  }
+
   app.get(
     "/v1/routers/:id/inventory",
     {
@@ -206,20 +230,28 @@ export function inventoryRoutes(app: Api, { pools }: ApiDeps): void {
     (request) =>
       withTenant(pools.app, tenantCaller(request).tenant.id, async (client) => {
         const id = routerId(request);
-        if (!(await routerById(client, id))) throw notFound("router");
-        return shown(await inventoryOf(client, id), await listInterfaces(client, id));
+        const router = await routerById(client, id);
+        if (router === undefined) throw notFound("router");
+        const stored = await inventoryOf(client, id);
+        const newest = await newestOf(client, router, stored.readAt.interfaceCounters);
+        return shown(stored, newest, await listInterfaces(client, id));
       }),
   );
 }
 
-function shown({ documents, readAt }: StoredInventory, identities: readonly StoredInterface[]) {
+function shown(
+  { documents, readAt }: StoredInventory,
+  newest: NewestInterfaces,
+  identities: readonly StoredInterface[],
+) {
   const idOf = new Map(identities.map(({ ifIndex, id }) => [ifIndex, id]));
   return {
     system: documents.system ?? {},
     interfaces: interfaceRows(documents.interfaces ?? [], documents.interfaceCounters).map(
       (one) => {
         const id = idOf.get(one.ifIndex);
-        return id === undefined ? one : { id, ...one };
+        const current = newest.over(one);
+        return id === undefined ? current : { id, ...current };
       },
     ),
     neighbours: [...(documents.neighbours ?? [])],
@@ -234,7 +266,10 @@ function shown({ documents, readAt }: StoredInventory, identities: readonly Stor
     ipAddresses: [...(documents.ipAddresses ?? [])],
     entities: [...(documents.entities ?? [])],
     readAt: Object.fromEntries(
-      Object.entries(readAt).map(([section, at]) => [section, at.toISOString()]),
+      Object.entries({
+        ...readAt,
+        ...(newest.polledAt === undefined ? {} : { interfaceCounters: newest.polledAt }),
+      }).map(([section, at]) => [section, at.toISOString()]),
     ),
   };
 }
