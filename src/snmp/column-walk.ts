@@ -86,6 +86,8 @@ export class ColumnWalk {
   readonly #rowsMax: number;
   /** GETNEXT instead of GETBULK: v1. */
   readonly #nextOnly: boolean;
+  /** Instances may come in any order: a column ends where one comes again. */
+  readonly #anyOrder: boolean;
   /** One column a request: this agent's answers cannot be told apart otherwise. */
   #isSolo = false;
   /** How many rows to ask for at a time while it is known how many are left; undefined = to be worked out. */
@@ -97,6 +99,7 @@ export class ColumnWalk {
     options: {
       readonly rowsMax: number;
       readonly nextOnly: boolean;
+      readonly anyOrder: boolean;
       readonly sizing: Sizing;
       readonly memory: WalkMemory | undefined;
     },
@@ -107,6 +110,9 @@ export class ColumnWalk {
     this.sizing = options.sizing;
     this.#rowsMax = options.rowsMax;
     this.#nextOnly = options.nextOnly;
+    this.#anyOrder = options.anyOrder;
+    // Without an order nothing tells that a varbind stands in another column's place.
+    this.#isSolo = options.anyOrder;
     // In OID order one column's end is never taken for another one's beginning (see `#takeVarbinds`).
     this.#columns = inOidOrder.map(({ dotted, octets, place }) => ({
       name: dotted,
@@ -129,7 +135,12 @@ export class ColumnWalk {
       repetitionsMax: NO_LIMIT,
     }));
     const rowsExpected = known === undefined ? ROWS_EXPECTED : Math.max(...known.rows, 0) + 1;
-    this.#table = new TableBuilder(inOidOrder.length, options.rowsMax, rowsExpected);
+    this.#table = new TableBuilder(
+      inOidOrder.length,
+      options.rowsMax,
+      rowsExpected,
+      options.anyOrder,
+    );
   }
 
   /** What to ask next, its columns marked as asked; undefined when nothing is left that is not being asked already. */
@@ -271,7 +282,8 @@ export class ColumnWalk {
       return ENDED;
     }
     if (!hasPrefix(bytes, oidStart, oidEnd, column.octets)) {
-      if (isBefore(bytes, oidStart, oidEnd, column.octets)) return DISORDERED;
+      const isDisordered = isBefore(bytes, oidStart, oidEnd, column.octets) && !this.#anyOrder;
+      if (isDisordered) return DISORDERED;
       // Past the column's last instance: an agent answers with what comes next in its MIB.
       column.endsHere = true;
       this.#noteAlive(columns, column, bytes, oidStart, oidEnd);
@@ -284,6 +296,7 @@ export class ColumnWalk {
       column.flaw = this.#whyNot(row, column);
       return ENDED;
     }
+    if (this.#anyOrder && this.#goesAround(column, row)) return ENDED;
     const { valueStart, valueEnd } = varbinds;
     if (!this.#table.put(column.place, row, tag, bytes, valueStart, valueEnd)) {
       this.sizing.remark(`A number of ${column.name} has ${valueEnd - valueStart} octets`);
@@ -292,6 +305,16 @@ export class ColumnWalk {
     column.rows++;
     column.bytes += valueEnd - oidStart + HEADER_BYTES;
     return TAKEN;
+  }
+
+  /** An agent without an order has come back to where it was: the column ends, with what there is of it. */
+  #goesAround(column: Column, row: number): boolean {
+    const isAround = column.rows >= this.#rowsMax || this.#table.isSaid(column.place, row);
+    if (isAround) {
+      column.endsHere = true;
+      this.sizing.remark(`${column.name} comes around to an instance it had before`);
+    }
+    return isAround;
   }
 
   /** Draws the conclusions of an answer for each column, and returns for how many there were some. */

@@ -42,8 +42,8 @@ const TEXT_BYTES_AT_FIRST = 512;
 const NO_OCTETS = new Uint8Array(0);
 
 /**
- * Collects values of `columns` columns, each column's in increasing OID order. Columns may have different instances;
- * a row is made by the first column that has it.
+ * Collects values of `columns` columns, each column's in increasing OID order unless `anyOrder`. Columns may have
+ * different instances; a row is made by the first column that has it.
  */
 export class TableBuilder {
   /** Rows so far. */
@@ -52,6 +52,7 @@ export class TableBuilder {
   suffixes: Uint8Array = NO_OCTETS;
   readonly #columns: number;
   readonly #rowsMax: number;
+  readonly #anyOrder: boolean;
   #arrays: Arrays;
   /** The contents of all values that are not numbers, one after another. A datagram is not kept for a name in it. */
   #texts: Uint8Array = NO_OCTETS;
@@ -64,9 +65,10 @@ export class TableBuilder {
   #isSorted = true;
   #rowOf: Map<string, number> | undefined;
 
-  constructor(columns: number, rowsMax: number, rowsExpected: number) {
+  constructor(columns: number, rowsMax: number, rowsExpected: number, anyOrder = false) {
     this.#columns = columns;
     this.#rowsMax = rowsMax;
+    this.#anyOrder = anyOrder;
     this.#arrays = newArrays(columns, Math.max(Math.min(rowsExpected, rowsMax), 1));
     this.#textsAt = new Array<Uint32Array | undefined>(columns).fill(undefined);
   }
@@ -86,13 +88,18 @@ export class TableBuilder {
   findRow(bytes: Uint8Array, start: number, end: number, last: number): number {
     const guess = (this.#arrays.next[last + 1] as number) - 1;
     if (guess >= 0 && this.#isRow(guess, bytes, start, end)) return guess;
-    if (start === end || (last !== FIRST && this.#compare(last, bytes, start, end) >= 0)) {
-      return NOT_INCREASING;
-    }
+    const isNext = last === FIRST || this.#anyOrder || this.#compare(last, bytes, start, end) < 0;
+    if (start === end || !isNext) return NOT_INCREASING;
     const row = this.#lookUp(bytes, start, end);
     // Rows that followed each other in one column mostly do in the next one too.
     if (row >= 0) this.#arrays.next[last + 1] = row + 1;
     return row;
+  }
+
+  /** Whether the column has a value in that row. */
+  isSaid(column: number, row: number): boolean {
+    const { capacity, tags } = this.#arrays;
+    return tags[column * capacity + row] !== 0;
   }
 
   /** The one row of a table of scalars, each asked by its whole OID: row 0, instance "". */

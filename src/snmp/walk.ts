@@ -158,6 +158,8 @@ function inHalves(chunk: ScalarChunk, failure: Fault): ScalarsTaken {
 export interface WalkLimits {
   /** Rows after which a table is cut. */
   readonly rowsMax: number;
+  /** Whether an agent may give a column's instances in any order; each counts once. */
+  readonly anyOrder?: boolean;
   /** Rows asked for at once at most; 100 when absent. */
   readonly repetitions?: number;
   /** Octets received after which a walk is cut; 64 MiB when absent. */
@@ -187,6 +189,7 @@ export async function walkColumns(
   const walk = new ColumnWalk(encoded, {
     rowsMax: limits.rowsMax,
     nextOnly: session.version === "1",
+    anyOrder: limits.anyOrder ?? false,
     sizing: new Sizing({
       memory,
       nowMs: session.clock.now(),

@@ -171,6 +171,7 @@ async function walkTables(
   const walk = async (entry: string, columns: readonly string[]): Promise<FetchedTable> => {
     const fetched = await walkColumns(session, columns, {
       rowsMax: limits.tableRowsMax,
+      anyOrder: module.allowNonIncreasingOids,
       ...(repetitions === undefined ? {} : { repetitions }),
     });
     const { outcome, reason, effort } = fetched;

@@ -423,6 +423,85 @@ describe("an agent that misbehaves", () => {
     });
   });
 
+  describe("without an order of its instances", () => {
+    /** Gives the instances of A in this order; after the last one what `after` says, then what follows the table. */
+    const inOrder =
+      (instances: readonly number[], after?: number): Behaviour =>
+      ({ names, repetitions }) => {
+        const next = (dotted: string): string => {
+          const instance = Number(dotted.slice(A.length + 1));
+          const at = dotted === A ? 0 : instances.indexOf(instance) + 1;
+          const following = instances[at] ?? after;
+          return following === undefined ? "1.3.6.1.6.3.1.1" : `${A}.${following}`;
+        };
+        const varbinds: Varbind[] = [];
+        let last = names;
+        for (let r = 0; r < repetitions; r++) {
+          last = last.map(next);
+          varbinds.push(...last.map((dotted) => ({ oid: encodeOid(dotted), ...counter(7) })));
+        }
+        return { varbinds };
+      };
+    const ANY_ORDER = { rowsMax: 100, anyOrder: true };
+
+    test("a table is read to its end where its module allows it, and sorted", async () => {
+      const session = fakeSession({}, { behaviour: inOrder([30, 10, 20, 5]) });
+
+      const { outcome, table } = await walkColumns(session, [A], ANY_ORDER);
+
+      expect(outcome).toBe("answered");
+      expect(table.instances).toEqual(["5", "10", "20", "30"]);
+      expect(Object.keys(plain(table)[A] ?? {})).toHaveLength(4);
+    });
+
+    test("a table is cut where its module does not", async () => {
+      const session = fakeSession({}, { behaviour: inOrder([30, 10, 20, 5]) });
+
+      expect(await walkColumns(session, [A], NO_LIMIT)).toMatchObject({
+        outcome: "partial",
+        reason: `The OIDs of ${A} do not increase`,
+      });
+    });
+
+    test("a table that goes around ends where it has been before", async () => {
+      const session = fakeSession({}, { behaviour: inOrder([3, 1, 2], 1) });
+
+      const { outcome, table, effort } = await walkColumns(session, [A], ANY_ORDER);
+
+      expect([outcome, table.instances]).toEqual(["answered", ["1", "2", "3"]]);
+      expect(effort.remarks).toEqual([`${A} comes around to an instance it had before`]);
+    });
+
+    test("an instance that comes again and again with no value ends its column", async () => {
+      const behaviour: Behaviour = ({ names, repetitions }) => ({
+        varbinds: Array.from({ length: repetitions }, () =>
+          names.map(() => ({ oid: encodeOid(`${A}.9`), tag: TAG.counter32, value: NOTHING })),
+        ).flat(),
+      });
+
+      const { table } = await walkColumns(fakeSession({}, { behaviour }), [A], ANY_ORDER);
+
+      expect(table.instances).toEqual(["9"]);
+    });
+
+    test("a table without an end is cut at the rows allowed", async () => {
+      const downwards = Array.from({ length: 5_000 }, (_, i) => 5_000 - i);
+      const session = fakeSession({}, { behaviour: inOrder(downwards) });
+
+      const { outcome, reason, table } = await walkColumns(session, [A], ANY_ORDER);
+
+      expect([outcome, reason]).toEqual(["partial", `${A} has more than 100 rows`]);
+      expect(table.instances).toHaveLength(100);
+    });
+
+    test("columns keep apart, whatever order each has", async () => {
+      const { outcome, table } = await walkColumns(fakeSession(REGULAR), [A, B, C], ANY_ORDER);
+
+      expect(outcome).toBe("answered");
+      expect(plain(table)).toEqual(expected(REGULAR, [A, B, C]));
+    });
+  });
+
   test("by never ending a table is cut at the rows allowed, and what came is kept", async () => {
     const behaviour: Behaviour = ({ names, repetitions }) => {
       const varbinds: Varbind[] = [];
