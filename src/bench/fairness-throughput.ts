@@ -21,7 +21,7 @@ const COST_MS = 20;
 const POLLS = 15_000;
 const PLAIN_BATCH = 500;
 const TENANTS = 10;
-const ROUNDS = 2;
+const ROUNDS = 3;
 /** A second poll of a router never comes due within the measurement. */
 const INTERVAL_SECONDS = 86_400;
 const RUN_MS_MAX = 120_000;

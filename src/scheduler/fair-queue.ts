@@ -101,8 +101,9 @@ import { ALL_RULES, type Rules } from "./turns.ts";
  * filled in portions, with the modest between them.
  * What it gives: while the modest use no more slots together than the reserve and what they held when the saturating last
  * took one, a modest tenant below its share starts without waiting for a slot, whatever the others' polls cost. What it
- * costs: so many slots stay free while polls of saturating tenants wait; never one when all saturate or a zone has a
- * single tenant, and never so many that the saturating together could not hold what they are guaranteed.
+ * costs: so many slots stay free while polls of saturating tenants wait; none when all saturate or a zone has a single
+ * tenant (but for polls on their way), and never so many that the saturating together could not hold what they are
+ * guaranteed.
  * What it does to the proof: v rises only with those that go in turn, so (4) holds as it stands, and (5) with r the last
  * release in turn and, on its right side, what f received since from polls that went ahead of its turn, divided by w_f.
  * So the guarantee holds as stated for every f that did not go ahead of its turn since its last turn, hence between
