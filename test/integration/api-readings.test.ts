@@ -5,6 +5,7 @@ import type { SampleBlock } from "../../src/routers/samples.ts";
 import { openSampleWriter } from "../../src/storage/copy.ts";
 import { saveTextFacts } from "../../src/storage/facts.ts";
 import { saveInterfaces } from "../../src/storage/interfaces.ts";
+import { saveInventory } from "../../src/storage/inventories.ts";
 import { withTenant } from "../../src/storage/pool.ts";
 import { saveFairness } from "../../src/storage/scheduler-state.ts";
 import { registerShapes } from "../../src/storage/shapes.ts";
@@ -185,6 +186,44 @@ describe("one router", () => {
       ...decided.map((it) => `lldp ${WALK.oid}: ${it}`),
     ]);
     expect(body.items[0].slowest).toBeUndefined();
+  });
+
+  it("its inventory has states and counters as of the last poll", async () => {
+    const edge = await newRouter(north, { name: "inventory", address: "192.0.2.103" });
+    const [readAt, polledAt] = [NOW - 5 * MINUTE_MS, NOW - MINUTE_MS];
+    await store(north, edge, polledAt, blockOf([77n, 78n]));
+    const interfaces = [1, 2].map((ifIndex) => ({
+      ifIndex,
+      rows: "both" as const,
+      ifName: ifIndex === 1 ? "eth1" : "renamed since",
+      ifOperStatus: 7,
+    }));
+    const interfaceCounters = { ifIndex: [1, 2], columns: { ifHCInOctets: ["5", "6"] } };
+    await withTenant(api.storage.app, north.id as TenantId, (client) =>
+      saveInventory(
+        client,
+        edge,
+        {
+          documents: [
+            { section: "interfaces", document: interfaces, isComplete: true },
+            { section: "interfaceCounters", document: interfaceCounters, isComplete: true },
+          ],
+          discovery: { readAtMs: {}, answering: [], signals: {} },
+        },
+        new Date(readAt),
+      ),
+    );
+
+    const { body } = await north.call("GET", `/v1/routers/${edge}/inventory`);
+
+    expect(body.interfaces).toMatchObject([
+      { ifIndex: 1, ifOperStatus: 1, ifHCInOctets: "77", ifHCOutOctets: "7" },
+      { ifIndex: 2, ifOperStatus: 7, ifHCInOctets: "6" },
+    ]);
+    expect(body.readAt).toEqual({
+      interfaces: new Date(readAt).toISOString(),
+      interfaceCounters: new Date(polledAt).toISOString(),
+    });
   });
 
   it("a counter over time is exact to its last bit, by interface", async () => {

@@ -71,7 +71,12 @@ function sessionWith(router: number, mayStillSend: () => boolean = () => true) {
 }
 
 const poll = (router: number) =>
-  pollRouter(sessionWith(router), modules, { tableRowsMax: ROWS_MAX }, () => new AssemblyMemory());
+  pollRouter(
+    sessionWith(router),
+    modules,
+    { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
+    () => new AssemblyMemory(),
+  );
 
 describe("polling a router that behaves", () => {
   it("brings every interface, the system's texts and a report of each module", async () => {
@@ -129,7 +134,7 @@ describe("polling a router that behaves", () => {
     const polled = await pollRouter(
       sessionWith(HEALTHY, () => false),
       modules,
-      { tableRowsMax: ROWS_MAX },
+      { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
       () => new AssemblyMemory(),
     );
 
@@ -150,6 +155,28 @@ describe("polling a router that does not", () => {
       if (outcome !== "answered") expect(reason).toBeTruthy();
     }
   });
+
+  it.each(["non-increasing", "endless"] as const)(
+    "ends as soon where a module allows instances in any order: %s",
+    async (mode) => {
+      const anyOrder = modules.map(({ module, plan }) => ({
+        module: { ...module, allowNonIncreasingOids: true },
+        plan,
+      }));
+
+      const { modules: reports } = await pollRouter(
+        sessionWith(MODES.indexOf(mode)),
+        anyOrder,
+        { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
+        () => new AssemblyMemory(),
+      );
+
+      for (const { walks = [] } of reports) {
+        for (const { rows } of walks) expect(rows).toBeLessThanOrEqual(ROWS_MAX);
+      }
+      expect(reports.find(({ module }) => module === "if_mib")?.outcome).not.toBe("answered");
+    },
+  );
 
   it("keeps the rows read of a table that never ends, and says it was cut", async () => {
     const polled = await poll(MODES.indexOf("endless"));
