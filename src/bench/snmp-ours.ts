@@ -10,7 +10,14 @@ import type { PollOptions } from "./snmp-parts.ts";
 import { benchModules, varbindsOf } from "./snmp-workload.ts";
 
 /** As the configuration has it by default. */
-const LIMITS = { pollMs: 30_000, timeoutMs: 2_000, retries: 2, tableRowsMax: 100_000 };
+const LIMITS = {
+  pollMs: 30_000,
+  timeoutMs: 2_000,
+  retries: 2,
+  tableRowsMax: 50_000,
+  pollValuesMax: 1_000_000,
+  pollBytesMax: 33_554_432,
+};
 
 /** The product's own path from a router's address to typed samples: what the worker does between job and commit. */
 export async function openOurs(options: PollOptions): Promise<Lanes> {

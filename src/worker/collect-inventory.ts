@@ -6,6 +6,7 @@ import type { WalkReport } from "../routers/samples.ts";
 import { probeSubtrees } from "../snmp/probe.ts";
 import type { Session } from "../snmp/session.ts";
 import { getScalars, walkColumns } from "../snmp/walk.ts";
+import { bytesLeft } from "./poll-budget.ts";
 import { reportOfWalk } from "./walk-reports.ts";
 
 /**
@@ -29,6 +30,7 @@ export interface CollectedInventory {
 
 export interface InventoryLimits {
   readonly tableRowsMax: number;
+  readonly pollBytesMax: number;
   /** No section but the first is begun after this time. */
   readonly beginUntilMs: number;
   /** When the session's time is over. */
@@ -64,7 +66,7 @@ export async function collectInventory(
     return { sections: [], probed, walks };
   }
   const collected: CollectedSection[] = [];
-  const walked = new WalkedTables(session, limits.tableRowsMax, walks);
+  const walked = new WalkedTables(session, limits, walks);
   for (const section of sections) {
     if (collected.length > 0 && session.clock.now() >= limits.beginUntilMs) break;
     const present = section.tables.filter(({ entry }) => probed.get(entry) !== false);
@@ -92,21 +94,24 @@ interface Walked {
 /** Walks each table once, though several sections read it or a part of its columns. */
 class WalkedTables {
   readonly #session: Session;
-  readonly #rowsMax: number;
+  readonly #limits: InventoryLimits;
   readonly #reports: WalkReport[];
   readonly #walked: { readonly oids: ReadonlySet<string>; readonly result: Walked }[] = [];
 
   /** Each walk is added to `reports`. */
-  constructor(session: Session, rowsMax: number, reports: WalkReport[]) {
+  constructor(session: Session, limits: InventoryLimits, reports: WalkReport[]) {
     this.#session = session;
-    this.#rowsMax = rowsMax;
+    this.#limits = limits;
     this.#reports = reports;
   }
 
   async get({ entry, oids }: MibTable): Promise<Walked> {
     const known = this.#walked.find((other) => oids.every((oid) => other.oids.has(oid)));
     if (known !== undefined) return known.result;
-    const fetched = await walkColumns(this.#session, oids, { rowsMax: this.#rowsMax });
+    const fetched = await walkColumns(this.#session, oids, {
+      rowsMax: this.#limits.tableRowsMax,
+      bytesMax: bytesLeft(this.#session, this.#limits),
+    });
     this.#reports.push(reportOfWalk(entry, fetched));
     const result = { table: fetched.table, isWhole: fetched.outcome === "answered" };
     this.#walked.push({ oids: new Set(oids), result });

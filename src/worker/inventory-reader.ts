@@ -31,6 +31,7 @@ export interface InventoryReading {
 
 export interface InventoryReaderOptions extends InventoryIntervals {
   readonly tableRowsMax: number;
+  readonly pollBytesMax: number;
   /** OIDs that profiles ask about. */
   readonly probes: readonly string[];
 }
@@ -80,6 +81,7 @@ export class InventoryReader {
     const requests = { ...session.stats };
     const collected = await collectInventory(session, sections, this.#options.probes, {
       tableRowsMax: this.#options.tableRowsMax,
+      pollBytesMax: this.#options.pollBytesMax,
       beginUntilMs: nowMs + (deadlineMs - nowMs) * SHARE_OF_TIME,
       deadlineMs,
     });

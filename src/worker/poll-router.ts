@@ -1,6 +1,6 @@
 import { type Assembled, type AssemblyMemory, assemble } from "../modules/assemble.ts";
 import type { CollectionPlan, PlannedTable } from "../modules/collection-plan.ts";
-import { type FetchedTable, joinTables } from "../modules/fetched-table.ts";
+import { emptyTable, type FetchedTable, joinTables } from "../modules/fetched-table.ts";
 import type { Module } from "../modules/module.ts";
 import { onlyColumns, type TableNames } from "../modules/table-names.ts";
 import { neededFallbacks } from "../modules/table-views.ts";
@@ -10,6 +10,7 @@ import type { Interface, PollOutcome } from "../routers/router.ts";
 import type { ModuleReport, SampleBlock, TextFact, WalkReport } from "../routers/samples.ts";
 import type { Session } from "../snmp/session.ts";
 import { type FetchOutcome, getScalars, walkColumns } from "../snmp/walk.ts";
+import { PollBudget, type PollLimits } from "./poll-budget.ts";
 import { reportOfWalk, reportOfWalks } from "./walk-reports.ts";
 
 /** sysUpTime.0 (RFC 3418): every agent has it, and it fits any packet: the whole of a probe. */
@@ -55,7 +56,7 @@ export async function probeRouter(session: Session): Promise<PolledRouter> {
 export async function pollRouter(
   session: Session,
   modules: readonly PlannedModule[],
-  limits: WalkLimits,
+  limits: PollLimits,
   memoryOf: (module: Module) => AssemblyMemory,
 ): Promise<PolledRouter> {
   session.setPace({});
@@ -74,10 +75,11 @@ export async function pollRouter(
   const reports: ModuleReport[] = [];
   const assembled: Assembled[] = [];
   let interfaces: readonly Interface[] | undefined;
+  const budget = new PollBudget(session, limits);
   for (const { module, plan } of modules) {
     const before = { ...session.stats };
     const memory = memoryOf(module);
-    const walked = await walkTables(session, { module, plan }, limits, memory, signals);
+    const walked = await walkTables(session, { module, plan }, budget, memory, signals);
     const read = assemble(module, plan, { scalars: scalars.table, tables: walked.tables }, memory);
     assembled.push(read);
     // Only a table read to its end tells that an interface is gone.
@@ -143,11 +145,6 @@ function signalsIn(scalars: FetchedTable): Signals {
   );
 }
 
-export interface WalkLimits {
-  /** Rows of one table at which its walk is cut. */
-  readonly tableRowsMax: number;
-}
-
 interface WalkedTables {
   readonly tables: readonly FetchedTable[];
   readonly outcome: FetchOutcome;
@@ -159,7 +156,7 @@ interface WalkedTables {
 async function walkTables(
   session: Session,
   { module, plan }: PlannedModule,
-  limits: WalkLimits,
+  budget: PollBudget,
   memory: AssemblyMemory,
   signals: Signals,
 ): Promise<WalkedTables> {
@@ -169,11 +166,17 @@ async function walkTables(
   /** Why the first table that is asked for in small pieces is; no failure. */
   let sizing: string | undefined;
   const walk = async (entry: string, columns: readonly string[]): Promise<FetchedTable> => {
+    const room = budget.roomFor(columns.length);
+    if (room === undefined) {
+      failures.push(budget.exhausted);
+      return emptyTable();
+    }
     const fetched = await walkColumns(session, columns, {
-      rowsMax: limits.tableRowsMax,
+      ...room,
       anyOrder: module.allowNonIncreasingOids,
       ...(repetitions === undefined ? {} : { repetitions }),
     });
+    budget.spend(fetched.table);
     const { outcome, reason, effort } = fetched;
     if (outcome !== "answered") failures.push({ outcome, reason });
     sizing ??= effort.sizing;

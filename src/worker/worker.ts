@@ -27,6 +27,7 @@ import {
   type InventoryReading,
 } from "./inventory-reader.ts";
 import type { LimitsKeeper } from "./limits-keeper.ts";
+import type { PollLimits } from "./poll-budget.ts";
 import { type PlannedModule, type PolledRouter, pollRouter, probeRouter } from "./poll-router.ts";
 import { offeredSlots, type Pressure } from "./pressure.ts";
 import type { PollTarget, RouterDirectory } from "./router-directory.ts";
@@ -78,7 +79,7 @@ export interface WorkerDependencies {
   readonly log: Log;
 }
 
-export interface WorkerOptions extends InventoryReaderOptions {
+export interface WorkerOptions extends InventoryReaderOptions, PollLimits {
   /** Keys of the zones to serve. The slots are divided evenly among them. */
   readonly zones: readonly string[];
   readonly concurrency: number;

@@ -49,7 +49,8 @@ describe.skipIf(!recordingsAreThere)(
         { deadlineMs: Date.now() + 60_000, timeoutMs: 10_000, retries: 2 },
       );
       const { sections } = await collectInventory(session, SECTIONS, [], {
-        tableRowsMax: 100_000,
+        tableRowsMax: 50_000,
+        pollBytesMax: 33_554_432,
         beginUntilMs: Number.POSITIVE_INFINITY,
         deadlineMs: Number.POSITIVE_INFINITY,
       });

@@ -97,12 +97,17 @@ async function poll({ address, port }: Simulated, deadlineMs: number) {
     },
     { deadlineMs: Date.now() + deadlineMs, timeoutMs: 2_000, retries: 2 },
   );
-  return pollRouter(session, modules, { tableRowsMax: 100_000 }, ({ name }) => {
-    const key = `${port}/${name}`;
-    const memory = memories.get(key) ?? new AssemblyMemory();
-    memories.set(key, memory);
-    return memory;
-  });
+  return pollRouter(
+    session,
+    modules,
+    { tableRowsMax: 50_000, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
+    ({ name }) => {
+      const key = `${port}/${name}`;
+      const memory = memories.get(key) ?? new AssemblyMemory();
+      memories.set(key, memory);
+      return memory;
+    },
+  );
 }
 
 interface Span {

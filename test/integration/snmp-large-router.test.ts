@@ -57,11 +57,16 @@ describe(`a router of ${INTERFACES} interfaces`, () => {
       },
       { deadlineMs: Date.now() + deadlineMs, timeoutMs: 2_000, retries: 2 },
     );
-    const polled = await pollRouter(session, modules, { tableRowsMax: 100_000 }, ({ name }) => {
-      const memory = memories.get(name) ?? new AssemblyMemory();
-      memories.set(name, memory);
-      return memory;
-    });
+    const polled = await pollRouter(
+      session,
+      modules,
+      { tableRowsMax: 50_000, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
+      ({ name }) => {
+        const memory = memories.get(name) ?? new AssemblyMemory();
+        memories.set(name, memory);
+        return memory;
+      },
+    );
     return { polled, requests: session.stats.requests };
   }
 

@@ -59,6 +59,8 @@ async function startWorkerUnder(pressures: readonly Pressure[], writer: GroupCom
       requestTimeoutMs: 2_000,
       requestRetries: 2,
       tableRowsMax: 1_000,
+      pollValuesMax: 1_000_000,
+      pollBytesMax: 33_554_432,
       inventorySeconds: 3_600,
       discoverySeconds: 900,
       probes: [],
