@@ -2,7 +2,7 @@ import type { RouterId } from "../routers/router.ts";
 import { compare, type EndOf, makeLink, uniqueById } from "./link.ts";
 import { PortMatcher } from "./match-port.ts";
 import { RouterMatcher } from "./match-router.ts";
-import type { ObservedRouter } from "./observed.ts";
+import type { ObservedInterface, ObservedRouter } from "./observed.ts";
 import { type Connection, pairSightings } from "./pair-sightings.ts";
 import { peeringsOf } from "./peerings.ts";
 import { shareSegments } from "./segments.ts";
@@ -20,22 +20,43 @@ import { unknownNodes } from "./unknown-neighbours.ts";
  * never joined to a router on a guess.
  */
 export function computeTopology(routers: readonly ObservedRouter[]): Topology {
+  const steps = topologySteps(routers);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same in small steps, for those who have other things to do between them: large networks take a second. */
+export function* topologySteps(
+  routers: readonly ObservedRouter[],
+): Generator<undefined, Topology, undefined> {
   const zones = [...new Set(routers.map((it) => it.zone))].toSorted();
-  const parts = zones.map((zone) =>
-    zoneTopology(
-      zone,
-      routers.filter((it) => it.zone === zone),
-    ),
-  );
+  const parts: Topology[] = [];
+  for (const zone of zones) {
+    parts.push(
+      yield* zoneSteps(
+        zone,
+        routers.filter((it) => it.zone === zone),
+      ),
+    );
+  }
   return {
     nodes: parts.flatMap((it) => it.nodes),
     links: parts.flatMap((it) => it.links),
   };
 }
 
-function zoneTopology(zone: string, routers: readonly ObservedRouter[]): Topology {
+function* zoneSteps(
+  zone: string,
+  routers: readonly ObservedRouter[],
+): Generator<undefined, Topology, undefined> {
   const byId = new Map(routers.map((router) => [router.id, router]));
-  const matcher = new RouterMatcher(routers);
+  const matcher = new RouterMatcher();
+  for (const router of routers) {
+    matcher.add(router);
+    yield;
+  }
   const portMatchers = new Map<RouterId, PortMatcher>();
   const portsOf = (id: RouterId): PortMatcher => {
     const router = byId.get(id);
@@ -46,12 +67,23 @@ function zoneTopology(zone: string, routers: readonly ObservedRouter[]): Topolog
     return made;
   };
 
-  const sightings = routers.flatMap((router) => sightingsOf(router, matcher, portsOf));
+  const sightings: Sighting[] = [];
+  for (const router of routers) {
+    sightings.push(...sightingsOf(router, matcher, portsOf));
+    yield;
+  }
   const unknown = unknownNodes(zone, sightings);
+  yield;
   const end = endsOf(byId);
-  const direct = connectionsOf(sightings).map((connection) => linkOf(connection, unknown, end));
+  const direct: Link[] = [];
+  for (const connection of connectionsOf(sightings)) {
+    direct.push(linkOf(connection, unknown, end));
+    yield;
+  }
   const { nodes: segments, links } = shareSegments(zone, uniqueById(direct), byId);
+  yield;
   const peerings = peeringsOf(zone, routers, matcher, end);
+  yield;
   return {
     nodes: byIdOrder([
       ...routers.map(routerNode),
@@ -108,15 +140,18 @@ function connectionsOf(sightings: readonly Sighting[]): Connection[] {
 }
 
 function endsOf(routers: ReadonlyMap<RouterId, ObservedRouter>): EndOf {
-  const interfaces = new Map(
-    [...routers].map(([id, router]) => [
-      id,
-      new Map(router.interfaces.map((it) => [it.ifIndex, it])),
-    ]),
-  );
+  const interfaces = new Map<RouterId, ReadonlyMap<number, ObservedInterface>>();
+  const interfacesOf = (id: RouterId): ReadonlyMap<number, ObservedInterface> => {
+    let own = interfaces.get(id);
+    if (own === undefined) {
+      own = new Map(routers.get(id)?.interfaces.map((it) => [it.ifIndex, it]));
+      interfaces.set(id, own);
+    }
+    return own;
+  };
   return (routerId, ifIndex) => {
     if (ifIndex === undefined) return { node: routerId, routerId };
-    const port = interfaces.get(routerId)?.get(ifIndex);
+    const port = interfacesOf(routerId).get(ifIndex);
     const ifName = port?.ifName || port?.ifDescr;
     return {
       node: routerId,

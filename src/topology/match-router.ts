@@ -50,8 +50,32 @@ export class RouterMatcher {
   readonly #shortNames = new Candidates<string, RouterId>();
   readonly #ownChassis = new Map<RouterId, string>();
 
-  constructor(routers: readonly ObservedRouter[]) {
-    for (const router of routers) this.#add(router);
+  /** All routers are added before the first question. */
+  add(router: ObservedRouter): void {
+    const { id, chassis } = router;
+    if (chassis !== undefined) {
+      const mac = chassis.subtype === CHASSIS_MAC ? deviceMac(chassis.id) : undefined;
+      if (mac !== undefined) {
+        this.#chassisMacs.add(mac, id);
+        this.#ownChassis.set(id, mac);
+      } else {
+        this.#chassisIds.add(chassisKey(chassis.subtype, chassis.id), id);
+      }
+    }
+    const bridge = deviceMac(router.bridgeAddress ?? "");
+    if (bridge !== undefined) this.#bridges.add(bridge, id);
+    for (const { ifPhysAddress } of router.interfaces) {
+      const mac = deviceMac(ifPhysAddress ?? "");
+      if (mac !== undefined) this.#interfaceMacs.add(mac, id);
+    }
+    for (const serial of router.serialNumbers ?? []) this.#serials.add(serial, id);
+    for (const { address } of router.addresses) {
+      if (isDistinctive(address)) this.#addresses.add(address, id);
+    }
+    const name = comparableName(router.sysName ?? "");
+    if (name === "") return;
+    this.#names.add(name, id);
+    this.#shortNames.add(shortName(name), id);
   }
 
   /**
@@ -80,33 +104,6 @@ export class RouterMatcher {
     return routerId !== undefined && another === undefined
       ? { routerId, matchedBy: "peer address" }
       : { candidates };
-  }
-
-  #add(router: ObservedRouter): void {
-    const { id, chassis } = router;
-    if (chassis !== undefined) {
-      const mac = chassis.subtype === CHASSIS_MAC ? deviceMac(chassis.id) : undefined;
-      if (mac !== undefined) {
-        this.#chassisMacs.add(mac, id);
-        this.#ownChassis.set(id, mac);
-      } else {
-        this.#chassisIds.add(chassisKey(chassis.subtype, chassis.id), id);
-      }
-    }
-    const bridge = deviceMac(router.bridgeAddress ?? "");
-    if (bridge !== undefined) this.#bridges.add(bridge, id);
-    for (const { ifPhysAddress } of router.interfaces) {
-      const mac = deviceMac(ifPhysAddress ?? "");
-      if (mac !== undefined) this.#interfaceMacs.add(mac, id);
-    }
-    for (const serial of router.serialNumbers ?? []) this.#serials.add(serial, id);
-    for (const { address } of router.addresses) {
-      if (isDistinctive(address)) this.#addresses.add(address, id);
-    }
-    const name = comparableName(router.sysName ?? "");
-    if (name === "") return;
-    this.#names.add(name, id);
-    this.#shortNames.add(shortName(name), id);
   }
 
   *#evidence(neighbour: Neighbour): Generator<Match> {

@@ -1,6 +1,5 @@
 import { type Static, Type } from "typebox";
 import { GONE_KEPT_MS } from "../../storage/neighbour-observations.ts";
-import { withTenant } from "../../storage/pool.ts";
 import { FORMATS, type TopologyFormat } from "../../topology/formats/formats.ts";
 import { linkChanges } from "../../topology/link-changes.ts";
 import { type Api, tenantCaller } from "../access-control.ts";
@@ -84,10 +83,12 @@ export function topologyRoutes(app: Api, { pools, clock, discoverySeconds }: Api
       const at = asked === undefined ? now : new Date(asked);
       if (at > now) throw invalidQuery("/at", "at must not be in the future");
       const format = scope.format ?? formatAccepted(request.headers.accept);
-      const { topologies, intervalSeconds, incomplete } = await withTenant(
+      const { tenant } = tenantCaller(request);
+      const { topologies, intervalSeconds, incomplete } = await readTopologies(
         pools.app,
-        tenantCaller(request).tenant.id,
-        (client) => readTopologies(client, [at], scope),
+        tenant.id,
+        [at],
+        scope,
       );
       const [topology = { nodes: [], links: [] }] = topologies;
       if (format !== "json") {
@@ -127,10 +128,11 @@ export function topologyRoutes(app: Api, { pools, clock, discoverySeconds }: Api
         defaultMs: DAY_MS,
         maxMs: GONE_KEPT_MS,
       });
-      const { topologies, intervalSeconds } = await withTenant(
+      const { topologies, intervalSeconds } = await readTopologies(
         pools.app,
         tenantCaller(request).tenant.id,
-        (client) => readTopologies(client, [from, to], request.query),
+        [from, to],
+        request.query,
       );
       const [before = { nodes: [], links: [] }, after = before] = topologies;
       const isStale = staleAt(to, discoverySeconds, intervalSeconds);

@@ -429,7 +429,12 @@ it("routers of two zones are never joined, whatever they have in common", () => 
 });
 
 describe("BGP and OSPF", () => {
-  const peer = (address: string, remoteAs: number) => ({ address, remoteAs, state: "established", ...SEEN });
+  const peer = (address: string, remoteAs: number) => ({
+    address,
+    remoteAs,
+    state: "established",
+    ...SEEN,
+  });
 
   it("are layers of their own, one link for two routers", () => {
     const topology = computeTopology([

@@ -1,13 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RouterId } from "../../../src/routers/router.ts";
 import { computeTopology } from "../../../src/topology/compute-topology.ts";
 import type { Neighbour, ObservedRouter } from "../../../src/topology/observed.ts";
-import type { Link, LinkEnd } from "../../../src/topology/topology.ts";
+import { RECORDINGS, recordingsAreThere } from "../../inventory-recordings.ts";
+import { linksBetweenRouters, recordedLinks } from "../../topology-recordings.ts";
 import { SEEN } from "./routers.ts";
 
-const RECORDINGS = join(import.meta.dirname, "../../../../shared/recordings");
 const BRIDGE_ADDRESS = /^1\.3\.6\.1\.2\.1\.17\.1\.1\.0\|4x\|([0-9a-fA-F]{12})$/m;
 
 interface Expected {
@@ -19,15 +19,6 @@ interface Expected {
   readonly neighbours: readonly (Omit<Neighbour, "firstSeenMs" | "lastSeenMs"> & {
     readonly localIfIndexConfidence?: string;
   })[];
-}
-
-interface ExpectedEnd {
-  readonly device: string;
-  readonly ifIndex: number | null;
-}
-
-function expectedLinks(): { a: ExpectedEnd; b: ExpectedEnd; seenFrom: string }[] {
-  return JSON.parse(readFileSync(join(RECORDINGS, "topology.json"), "utf8")).links;
 }
 
 /** The device's expected facts as the inventory would have them. */
@@ -56,25 +47,12 @@ function observed(file: string): ObservedRouter {
   };
 }
 
-describe.skipIf(!existsSync(RECORDINGS))("real networks (needs ../shared/recordings)", () => {
+describe.skipIf(!recordingsAreThere)("real networks (needs ../shared/recordings)", () => {
   it("have exactly the links that were cabled, each once, with the right ports", () => {
     const files = readdirSync(RECORDINGS).filter((file) => file.endsWith(".expected.json"));
 
     const { links } = computeTopology(files.map(observed));
 
-    const known = links.filter(({ a, b }) => a.routerId !== undefined && b.routerId !== undefined);
-    expect(known.map(asText).toSorted()).toEqual(
-      expectedLinks()
-        .map(({ a, b, seenFrom }) => {
-          const ends = [a, b].map((end) => `${end.device}:${end.ifIndex ?? "?"}`).toSorted();
-          return `${ends.join(" -- ")} ${seenFrom === "both" ? "both" : "one side"}`;
-        })
-        .toSorted(),
-    );
+    expect(linksBetweenRouters(links)).toEqual(recordedLinks());
   });
 });
-
-function asText({ a, b, oneSided }: Link): string {
-  const text = (end: LinkEnd) => `${end.routerId}:${end.ifIndex ?? "?"}`;
-  return `${[text(a), text(b)].toSorted().join(" -- ")} ${oneSided ? "one side" : "both"}`;
-}
