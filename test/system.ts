@@ -32,12 +32,19 @@ export interface System {
 
 /**
  * Starts the real command on a database of its own and the given queue: `fairwalk all`, or each role as a process of
- * its own. Loopback routers are allowed, and there is no demo. `modulesFile` is loaded instead of the product's modules.
+ * its own. Loopback routers are allowed, and there is no demo. `modulesFile` is loaded beside the modules included, and wins.
  */
 export async function startSystem(
   backend: QueueBackend,
   roles: readonly string[] = ["all"],
-  { modulesFile }: { readonly modulesFile?: string } = {},
+  {
+    modulesFile,
+    reach,
+  }: {
+    readonly modulesFile?: string;
+    /** Where its processes find the database: through something that a test can interrupt. */
+    readonly reach?: (databaseUrl: string) => Promise<string>;
+  } = {},
 ): Promise<System> {
   const database = await createTestDatabase(inject("databaseUrl"));
   const folder = await makeTemporaryDirectory("system");
@@ -49,7 +56,7 @@ export async function startSystem(
   }
   const adminToken = randomBytes(16).toString("hex");
   const env = {
-    DATABASE_URL: database.url,
+    DATABASE_URL: (await reach?.(database.url)) ?? database.url,
     REDIS_URL: backend.kind === "redis" ? backend.url : undefined,
     FAIRWALK_CONFIG: config,
     FAIRWALK_DATA_DIR: folder,
