@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { type RoleProcess, startRole } from "../../src/bench/role-process.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AssemblyMemory } from "../../src/modules/assemble.ts";
 import { collectionPlan } from "../../src/modules/collection-plan.ts";
 import { loadModules } from "../../src/modules/load-modules.ts";
@@ -9,6 +8,11 @@ import { HOSTILE_MODES } from "../../src/simulator/hostile.ts";
 import { openSession } from "../../src/snmp/session.ts";
 import { openTransport, type Transport } from "../../src/snmp/transport.ts";
 import { type PlannedModule, pollRouter } from "../../src/worker/poll-router.ts";
+import {
+  type SimulatedNetwork,
+  type SimulatedRouter,
+  startSimulatedNetwork,
+} from "../simulated-network.ts";
 
 /**
  * 500 healthy routers are polled when they are due, first alone, then while routers of every hostile mode are polled
@@ -31,16 +35,11 @@ const HOSTILE_DEADLINE_MS = 8_000;
  */
 const NOISE_MS = 3_000;
 
-interface Simulated {
-  readonly address: string;
-  readonly port: number;
-}
-
 let transport: Transport;
 let modules: PlannedModule[];
-let healthy: Simulated[];
-let hostile: Simulated[];
-const networks: RoleProcess[] = [];
+let healthy: readonly SimulatedRouter[];
+let hostile: readonly SimulatedRouter[];
+const networks: SimulatedNetwork[] = [];
 
 beforeAll(async () => {
   transport = await openTransport();
@@ -49,43 +48,26 @@ beforeAll(async () => {
     const module = loaded.get(name);
     return module === undefined ? [] : [{ module, plan: collectionPlan(module) }];
   });
+  const interfaces = ["--interfaces", `${INTERFACES}`];
+  const start = async (count: number, options: readonly string[]) => {
+    const network = await startSimulatedNetwork(count, [...interfaces, ...options]);
+    networks.push(network);
+    return network.routers;
+  };
   [healthy, hostile] = await Promise.all([
-    simulated(HEALTHY, []),
-    simulated(MODES.length, ["--hostile", MODES.join(",")]),
+    start(HEALTHY, []),
+    start(MODES.length, ["--hostile", MODES.join(",")]),
   ]);
 }, 120_000);
 
 afterAll(async () => {
-  await Promise.all(networks.map((network) => network.stop()));
+  await Promise.all(networks.map((network) => network.process.stop()));
   await transport?.stop();
 });
 
-/** Routers of a process of their own, on any free ports. */
-async function simulated(count: number, options: readonly string[]): Promise<Simulated[]> {
-  const network = startRole(
-    [
-      "simulate",
-      ...["--generate", `${count}`, "--interfaces", `${INTERFACES}`, "--port-base", "0"],
-      ...options,
-    ],
-    {},
-  );
-  networks.push(network);
-  const lines = () =>
-    network
-      .output()
-      .split("\n")
-      .filter((line) => line.startsWith("{"));
-  await vi.waitFor(() => expect(lines().length, network.output()).toBe(count), {
-    timeout: 90_000,
-    interval: 200,
-  });
-  return lines().map((line) => JSON.parse(line) as Simulated);
-}
-
 const memories = new Map<string, AssemblyMemory>();
 
-async function poll({ address, port }: Simulated, deadlineMs: number) {
+async function poll({ address, port }: SimulatedRouter, deadlineMs: number) {
   const session = openSession(
     transport,
     {
@@ -128,7 +110,7 @@ async function span(): Promise<Span> {
       const dueMs = startMs + (i * INTERVAL_MS) / HEALTHY;
       await delay(dueMs - performance.now());
       lateMs.push(performance.now() - dueMs);
-      const { outcome } = await poll(healthy[i % HEALTHY] as Simulated, DEADLINE_MS);
+      const { outcome } = await poll(healthy[i % HEALTHY] as SimulatedRouter, DEADLINE_MS);
       endedAfterMs.push(performance.now() - dueMs);
       if (outcome === "answered") answered++;
     }),
