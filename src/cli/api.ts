@@ -26,7 +26,7 @@ export async function startApiRole(
       openPool({ url: platform.databaseUrl, role, max, applicationName: "fairwalk api", log }),
     );
   try {
-    const modules = await loadModules(config.modulesDirectory);
+    const modules = await loadModules(...config.moduleDirectories);
     const app = pool("fairwalk_app", APP_CONNECTIONS_MAX);
     const platformPool = pool("fairwalk_platform", PLATFORM_CONNECTIONS_MAX);
     const api = started.push(

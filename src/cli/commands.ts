@@ -100,7 +100,7 @@ export function registerCommands(program: Command): void {
     .description("check the configuration file, the environment, the modules and the profiles")
     .action(async () => {
       const checked = readConfig();
-      const modules = await loadModules(checked.modulesDirectory);
+      const modules = await loadModules(...checked.moduleDirectories);
       await loadProfiles(checked.profilesFile, modules);
       console.log(`${checked.file}: good, ${modules.size} modules`);
     });

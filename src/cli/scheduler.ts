@@ -56,7 +56,7 @@ export async function startSchedulerRole(
         pool,
         rollupPool,
         tryLead: () => candidate.tryLead(MAINTENANCE_LOCK),
-        kindOf: metricKinds(await loadModules(config.modulesDirectory)),
+        kindOf: metricKinds(await loadModules(...config.moduleDirectories)),
         metrics,
         clock: systemClock,
         log,

@@ -125,7 +125,7 @@ interface ModuleChooser {
 
 /** Modules of a router by name, or by profile where it was registered without. */
 async function moduleChooser(config: Config): Promise<ModuleChooser> {
-  const modules = await loadModules(config.modulesDirectory);
+  const modules = await loadModules(...config.moduleDirectories);
   const profiles = await loadProfiles(config.profilesFile, modules);
   const planned = new Map<string, PlannedModule>(
     [...modules].map(([name, module]) => [name, { module, plan: collectionPlan(module) }]),

@@ -12,7 +12,8 @@ export interface Config extends FileConfig, Environment {
   /** The file that was read, for messages. */
   readonly file: string;
   readonly tiers: Readonly<Record<Tier, TierRules>>;
-  readonly modulesDirectory: string;
+  /** The shipped modules, and those beside the configuration file, which win. */
+  readonly moduleDirectories: readonly string[];
   readonly profilesFile: string;
 }
 
@@ -42,7 +43,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     ...environment,
     file,
     tiers,
-    modulesDirectory: besideOrShipped(file, "modules"),
+    moduleDirectories: [...new Set([join(SHIPPED, "modules"), besideOrShipped(file, "modules")])],
     profilesFile: besideOrShipped(file, "profiles.yaml"),
     worker: {
       ...fileConfig.worker,
@@ -51,7 +52,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   });
 }
 
-/** Tiers, modules and profiles lie beside the configuration file; what does not is the shipped one. */
+/** Tiers and profiles lie beside the configuration file; what does not is the shipped one. */
 function besideOrShipped(file: string, name: string): string {
   const beside = join(dirname(file), name);
   return existsSync(beside) ? beside : join(SHIPPED, name);

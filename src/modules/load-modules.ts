@@ -4,10 +4,21 @@ import type { Module } from "./module.ts";
 import { ModulesError, parseModules } from "./parse-modules.ts";
 
 /**
- * All modules of the `*.yaml` and `*.yml` files of a directory, by name. Rejects with a ModulesError that holds the
- * problems of all files; a name that two files define is one.
+ * All modules of the `*.yaml` and `*.yml` files of the directories, by name; a later directory's module replaces an
+ * earlier one's of its name. Rejects with a ModulesError that holds the problems of all files of a directory; a name that
+ * two files of one directory define is one.
  */
-export async function loadModules(directory: string): Promise<ReadonlyMap<string, Module>> {
+export async function loadModules(
+  ...directories: readonly string[]
+): Promise<ReadonlyMap<string, Module>> {
+  const all = new Map<string, Module>();
+  for (const directory of directories) {
+    for (const [name, module] of await modulesIn(directory)) all.set(name, module);
+  }
+  return all;
+}
+
+async function modulesIn(directory: string): Promise<ReadonlyMap<string, Module>> {
   const files = (await readdir(directory)).filter((file) => /\.ya?ml$/.test(file)).sort();
   const modules = new Map<string, Module>();
   const definedIn = new Map<string, string>();
