@@ -4,6 +4,7 @@ import { type Simulator, startSimulator } from "../../src/simulator/start-simula
 import { openPool, withTenant } from "../../src/storage/pool.ts";
 import type { TenantId } from "../../src/tenants/tenant.ts";
 import { describeOnBackends } from "../backends.ts";
+import { type LoggedRequest, seenPolls } from "../poll-log.ts";
 import { registerRouters, type System, startSystem } from "../system.ts";
 
 const ROUTERS = 60;
@@ -11,20 +12,14 @@ const INTERVAL_SECONDS = 10;
 /** Slow enough that a kill finds polls running, far below the poll's deadline. */
 const RTT_MS = 150;
 
-/** A gap between two requests of one poll is below this; between two polls of a router it is above. */
-const SAME_POLL_GAP_MS = 2_000;
-
-interface Request {
-  readonly atMs: number;
-  readonly port: number;
-}
-
 describeOnBackends("a worker killed in mid-run", (backend) => {
   let simulator: Simulator;
   let system: System;
   let tenantId: TenantId;
+  /** Which worker is alive: only one is at a time. */
+  let source = "the first worker";
   /** Every request each router got, from the simulator's own log. */
-  const requests: Request[][] = Array.from({ length: ROUTERS }, () => []);
+  const requests: LoggedRequest[][] = Array.from({ length: ROUTERS }, () => []);
 
   beforeAll(async () => {
     simulator = await startSimulator({
@@ -32,7 +27,8 @@ describeOnBackends("a worker killed in mid-run", (backend) => {
       interfaces: 24,
       rttMs: RTT_MS,
       live: true,
-      onRequest: (router, atMs, _type, _id, port) => requests[router]?.push({ atMs, port }),
+      onRequest: (router, atMs, pduType, requestId) =>
+        requests[router]?.push({ atMs, pduType, requestId, source }),
     });
     system = await startSystem(backend, ["scheduler", "worker", "api"]);
     const { id, key } = await system.tenant("crash");
@@ -68,6 +64,7 @@ describeOnBackends("a worker killed in mid-run", (backend) => {
     );
     system.roles["worker"]?.signal("SIGKILL");
     await system.roles["worker"]?.ended;
+    source = "the second worker";
     const second = startRole(["worker"], system.env);
 
     try {
@@ -84,28 +81,12 @@ describeOnBackends("a worker killed in mid-run", (backend) => {
         },
         { timeout: 30_000, interval: 100 },
       );
-      expect(overlaps()).toEqual([]);
+      expect(requests.flatMap((log) => seenPolls(log, RTT_MS).overlaps)).toEqual([]);
       await everyCompletedPollIsStored();
     } finally {
       await second.stop();
     }
   });
-
-  /** Times at which a router was polled from two sockets at once: of one poll all requests come from one socket. */
-  function overlaps(): string[] {
-    const found: string[] = [];
-    requests.forEach((log, router) => {
-      for (let i = 2; i < log.length; i++) {
-        const [a, b, c] = [log[i - 2], log[i - 1], log[i]];
-        if (a === undefined || b === undefined || c === undefined) continue;
-        const isBackAndForth = a.port === c.port && b.port !== a.port;
-        if (isBackAndForth && c.atMs - a.atMs < SAME_POLL_GAP_MS) {
-          found.push(`router ${router}: ports ${a.port}, ${b.port}, ${c.port} at ${a.atMs}`);
-        }
-      }
-    });
-    return found;
-  }
 
   /** The poll's row and its samples are of one transaction; `answered` polls must have both. */
   async function everyCompletedPollIsStored(): Promise<void> {
