@@ -199,6 +199,12 @@ export interface ArpEntry {
   readonly physAddress: string;
 }
 
+/** An interface that is a member of an aggregate. */
+export interface AggregateMember {
+  readonly ifIndex: number;
+  readonly aggregateIfIndex: number;
+}
+
 /** A row of entPhysicalTable (RFC 6933). */
 export interface PhysicalEntity {
   readonly entPhysicalIndex: number;
@@ -231,6 +237,7 @@ export interface InventoryDocuments {
   readonly ipAddresses: readonly IpAddress[];
   readonly arp: readonly ArpEntry[];
   readonly entities: readonly PhysicalEntity[];
+  readonly aggregates: readonly AggregateMember[];
 }
 export type InventorySection = keyof InventoryDocuments;
 

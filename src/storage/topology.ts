@@ -1,4 +1,4 @@
-import type { InventorySystem, IpAddress } from "../routers/inventory.ts";
+import type { AggregateMember, InventorySystem, IpAddress } from "../routers/inventory.ts";
 import type { RouterId } from "../routers/router.ts";
 import { type ObservationKind, SECTION_OF_KIND } from "../topology/observations.ts";
 import type { RouterFacts, SeenObservation } from "../topology/observe.ts";
@@ -26,6 +26,7 @@ interface RouterRow {
   readonly system: InventorySystem | null;
   readonly addresses: readonly IpAddress[] | null;
   readonly serial_numbers: readonly string[] | null;
+  readonly aggregates: readonly AggregateMember[] | null;
 }
 
 interface InterfaceRow {
@@ -46,11 +47,13 @@ export async function routersOfTopology(
     `select r.id, r.name, r.zone, host(r.address) as address, r.interval_seconds,
        s.document as system,
        jsonb_path_query_array(a.document, '$[0 to ${ADDRESSES_MAX - 1}]') as addresses,
-       jsonb_path_query_array(e.document, '${CHASSIS_SERIALS}') as serial_numbers
+       jsonb_path_query_array(e.document, '${CHASSIS_SERIALS}') as serial_numbers,
+       g.document as aggregates
      from routers r
      left join inventories s on s.tenant_id = r.tenant_id and s.router_id = r.id and s.section = 'system'
      left join inventories a on a.tenant_id = r.tenant_id and a.router_id = r.id and a.section = 'ipAddresses'
      left join inventories e on e.tenant_id = r.tenant_id and e.router_id = r.id and e.section = 'entities'
+     left join inventories g on g.tenant_id = r.tenant_id and g.router_id = r.id and g.section = 'aggregates'
      where r.tenant_id = $1 and ($2::text is null or r.zone = $2)
      order by r.id`,
     [client.tenantId, zone ?? null],
@@ -81,6 +84,7 @@ export async function routersOfTopology(
     addresses: row.addresses ?? [],
     serialNumbers: row.serial_numbers ?? [],
     interfaces: interfacesOf.get(row.id) ?? [],
+    aggregates: row.aggregates ?? [],
   }));
 }
 

@@ -1,7 +1,7 @@
-import type { InventorySystem, IpAddress } from "../routers/inventory.ts";
+import type { AggregateMember, InventorySystem, IpAddress } from "../routers/inventory.ts";
 import type { Interface, RouterId } from "../routers/router.ts";
 import type { Observation } from "./observations.ts";
-import type { Neighbour, ObservedRouter, Peering } from "./observed.ts";
+import type { Neighbour, ObservedInterface, ObservedRouter, Peering } from "./observed.ts";
 
 /** What is stored of a router besides what it says of others. */
 export interface RouterFacts {
@@ -13,7 +13,8 @@ export interface RouterFacts {
   readonly system: InventorySystem;
   readonly addresses: readonly IpAddress[];
   readonly serialNumbers: readonly string[];
-  readonly interfaces: readonly (Interface & { readonly aggregateIfIndex?: number })[];
+  readonly interfaces: readonly Interface[];
+  readonly aggregates: readonly AggregateMember[];
 }
 
 export type SeenObservation = Observation & {
@@ -23,9 +24,20 @@ export type SeenObservation = Observation & {
 
 /** A router as topology takes it. */
 export function observedRouter(
-  { id, name, zone, address, system, addresses, serialNumbers, interfaces }: RouterFacts,
+  {
+    id,
+    name,
+    zone,
+    address,
+    system,
+    addresses,
+    serialNumbers,
+    interfaces,
+    aggregates,
+  }: RouterFacts,
   observations: readonly SeenObservation[],
 ): ObservedRouter {
+  const aggregateOf = new Map(aggregates.map((it) => [it.ifIndex, it.aggregateIfIndex]));
   const { sysName, bridgeAddress, lldpLocal: { chassisIdSubtype, chassisId } = {} } = system;
   return {
     id,
@@ -37,19 +49,26 @@ export function observedRouter(
     ...(bridgeAddress !== undefined && { bridgeAddress }),
     ...(serialNumbers.length > 0 && { serialNumbers }),
     addresses: [{ address }, ...addresses],
-    interfaces: interfaces.map(({ ifIndex, aggregateIfIndex, ifPhysAddress, ...names }) => ({
-      ifIndex,
-      ...trimmed("ifName", names.ifName),
-      ...trimmed("ifDescr", names.ifDescr),
-      ...trimmed("ifAlias", names.ifAlias),
-      ...(ifPhysAddress !== undefined && { ifPhysAddress }),
-      ...(aggregateIfIndex !== undefined && { aggregateIfIndex }),
-    })),
+    interfaces: interfaces.map((it) => observedInterface(it, aggregateOf.get(it.ifIndex))),
     neighbours: observations.flatMap((it): Neighbour[] =>
       it.kind === "neighbour" ? [{ ...it.facts, ...seen(it) }] : [],
     ),
     bgpPeers: peerings("bgp", observations),
     ospfNeighbours: peerings("ospf", observations),
+  };
+}
+
+function observedInterface(
+  { ifIndex, ifName, ifDescr, ifAlias, ifPhysAddress }: Interface,
+  aggregateIfIndex: number | undefined,
+): ObservedInterface {
+  return {
+    ifIndex,
+    ...trimmed("ifName", ifName),
+    ...trimmed("ifDescr", ifDescr),
+    ...trimmed("ifAlias", ifAlias),
+    ...(ifPhysAddress !== undefined && { ifPhysAddress }),
+    ...(aggregateIfIndex !== undefined && { aggregateIfIndex }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { ADDRESSES_SECTION, ARP_SECTION } from "./addresses.ts";
+import { AGGREGATES_SECTION } from "./aggregates.ts";
 import { BGP_SECTION } from "./bgp.ts";
 import { ENTITIES_SECTION } from "./entities.ts";
 import { INTERFACES_SECTION } from "./interfaces.ts";
@@ -18,6 +19,7 @@ export const SECTIONS: readonly SectionPlan[] = [
   ADDRESSES_SECTION,
   BGP_SECTION,
   OSPF_SECTION,
+  AGGREGATES_SECTION,
   PROCESSORS_SECTION,
   MEMORY_SECTION,
   SENSORS_SECTION,
