@@ -181,8 +181,8 @@ export class CopyEncoder {
     const runLength = (metrics * instances) / runs;
     for (let run = 0; run < runs; run++) {
       const from = (part.firstMetric + run) * instancesOfBlock + part.firstInstance;
-      const hole = present.indexOf(0, from);
-      if (hole === -1 || hole >= from + runLength) {
+      // Not beyond the run: that would read the rest of the block once for every run of a large one.
+      if (!present.subarray(from, from + runLength).includes(0)) {
         this.#wholeValues(words, from, runLength);
       } else {
         this.#values(words, present, from, from + runLength);
