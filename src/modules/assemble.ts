@@ -54,6 +54,11 @@ export class AssemblyMemory {
   }
 }
 
+interface FetchedTables {
+  readonly scalars: FetchedTable;
+  readonly tables: readonly FetchedTable[];
+}
+
 /**
  * Makes samples, texts and interfaces of what one poll fetched for one module. `tables` is in the order of
  * `plan.tables`; a table that was not fetched may be missing. Never throws for what a router sent.
@@ -61,9 +66,23 @@ export class AssemblyMemory {
 export function assemble(
   module: Module,
   plan: CollectionPlan,
-  fetched: { readonly scalars: FetchedTable; readonly tables: readonly FetchedTable[] },
+  fetched: FetchedTables,
   memory: AssemblyMemory = new AssemblyMemory(),
 ): Assembled {
+  const steps = assembleInSteps(module, plan, fetched, memory);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** As `assemble`, with a pause after each table's names and each set of labels: of 20,000 rows that takes a tenth of a second. */
+export function* assembleInSteps(
+  module: Module,
+  plan: CollectionPlan,
+  fetched: FetchedTables,
+  memory: AssemblyMemory,
+): Generator<undefined, Assembled, undefined> {
   const views = tableViews(plan, module.filters, fetched);
   const blocks: SampleBlock[] = [];
   const texts: TextFact[] = [];
@@ -77,17 +96,21 @@ export function assemble(
   };
   collect(scalars, plan.scalarMetrics, memory, slot++, blocks, texts);
 
-  const tokens = planned.map(({ nameColumns }, position) => {
+  const tokens: NamesToken[] = [];
+  for (const [position, { nameColumns }] of planned.entries()) {
     memory.names[position] ??= new RememberedNames();
-    return memory.names[position].tokenOf(views[position] ?? NO_ROWS, nameColumns);
-  });
+    tokens.push(memory.names[position].tokenOf(views[position] ?? NO_ROWS, nameColumns));
+    yield;
+  }
   const named: NamedViews = { views, tokens };
-  views.forEach((view, position) => {
+  for (const [position, view] of views.entries()) {
     for (const scheme of planned[position]?.schemes ?? []) {
       const labels = labelsIn(named, position, scheme, memory, slot);
+      yield;
       collect({ module: module.name, view, labels }, scheme.metrics, memory, slot++, blocks, texts);
+      yield;
     }
-  });
+  }
   return { blocks, texts, interfaces: interfacesIn(named, interfaceTableOf(plan), memory) };
 }
 

@@ -1,4 +1,10 @@
-import { type Assembled, type AssemblyMemory, assemble } from "../modules/assemble.ts";
+import { inTurns } from "../lib/in-turns.ts";
+import {
+  type Assembled,
+  type AssemblyMemory,
+  assemble,
+  assembleInSteps,
+} from "../modules/assemble.ts";
 import type { CollectionPlan, PlannedTable } from "../modules/collection-plan.ts";
 import { emptyTable, type FetchedTable, joinTables } from "../modules/fetched-table.ts";
 import type { Module } from "../modules/module.ts";
@@ -22,6 +28,9 @@ const SIGNALS = {
   ifNumber: "1.3.6.1.2.1.2.1.0",
   ifTableLastChange: "1.3.6.1.2.1.31.1.5.0",
 } as const;
+
+/** More rows than these are put together in turns with what other routers answer. */
+const ROWS_AT_ONCE_MAX = 1_000;
 
 /** A module and how to collect it, worked out once when the modules are loaded. */
 export interface PlannedModule {
@@ -80,7 +89,12 @@ export async function pollRouter(
     const before = { ...session.stats };
     const memory = memoryOf(module);
     const walked = await walkTables(session, { module, plan }, budget, memory, signals);
-    const read = assemble(module, plan, { scalars: scalars.table, tables: walked.tables }, memory);
+    const fetched = { scalars: scalars.table, tables: walked.tables };
+    const rows = walked.tables.reduce((sum, { instances }) => sum + instances.length, 0);
+    const read =
+      rows <= ROWS_AT_ONCE_MAX
+        ? assemble(module, plan, fetched, memory)
+        : await inTurns(assembleInSteps(module, plan, fetched, memory));
     assembled.push(read);
     // Only a table read to its end tells that an interface is gone.
     if (walked.outcome === "answered" && read.interfaces.length > 0) {
@@ -94,7 +108,7 @@ export async function pollRouter(
       outcome: cut && walked.outcome === "answered" ? "partial" : walked.outcome,
       requests: session.stats.requests - before.requests,
       retries: session.stats.retries - before.retries,
-      rows: walked.tables.reduce((rows, table) => rows + table.instances.length, 0),
+      rows,
       ...(reason === undefined ? {} : { reason }),
       ...reportOfWalks(walked.walks, {
         varbinds: scalarsRead,
