@@ -31,6 +31,7 @@ const HEALTHY = MODES.length;
 /** Knows none of the names it is asked for. */
 const IGNORANT = MODES.length + 1;
 const ROWS_MAX = 200;
+const LIMITS = { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 };
 
 let simulator: Simulator;
 let transport: Transport;
@@ -71,12 +72,7 @@ function sessionWith(router: number, mayStillSend: () => boolean = () => true) {
 }
 
 const poll = (router: number) =>
-  pollRouter(
-    sessionWith(router),
-    modules,
-    { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
-    () => new AssemblyMemory(),
-  );
+  pollRouter(sessionWith(router), modules, LIMITS, () => new AssemblyMemory());
 
 describe("polling a router that behaves", () => {
   it("brings every interface, the system's texts and a report of each module", async () => {
@@ -134,7 +130,7 @@ describe("polling a router that behaves", () => {
     const polled = await pollRouter(
       sessionWith(HEALTHY, () => false),
       modules,
-      { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
+      LIMITS,
       () => new AssemblyMemory(),
     );
 
@@ -167,7 +163,7 @@ describe("polling a router that does not", () => {
       const { modules: reports } = await pollRouter(
         sessionWith(MODES.indexOf(mode)),
         anyOrder,
-        { tableRowsMax: ROWS_MAX, pollValuesMax: 1_000_000, pollBytesMax: 33_554_432 },
+        LIMITS,
         () => new AssemblyMemory(),
       );
 
@@ -186,5 +182,30 @@ describe("polling a router that does not", () => {
     expect(table?.rows).toBeGreaterThan(0);
     expect(table?.rows).toBeLessThanOrEqual(2 * ROWS_MAX);
     expect(polled.interfaces).toBeUndefined();
+  });
+
+  it.each([
+    ["values", { pollValuesMax: 600 }],
+    ["octets", { pollBytesMax: 8_000 }],
+  ])("reads no more %s than one poll may bring, keeps those, and says why", async (_, limit) => {
+    const twice = modules.flatMap((planned) => [planned, planned]);
+
+    const { blocks, modules: reports } = await pollRouter(
+      sessionWith(MODES.indexOf("endless")),
+      twice,
+      { ...LIMITS, ...limit },
+      () => new AssemblyMemory(),
+    );
+
+    const varbinds = reports.reduce((sum, report) => sum + (report.varbinds ?? 0), 0);
+    expect(varbinds).toBeLessThan(1_500);
+    expect(blocks.some(({ module }) => module === "if_mib")).toBe(true);
+    const reasons = reports.flatMap(({ module, reason }) => (module === "if_mib" ? [reason] : []));
+    expect(reasons).toEqual([
+      expect.stringMatching(/ has more than \d+ rows| takes more than \d+ octets/),
+      expect.stringMatching(
+        / has more than \d+ rows|(table|poll) takes more than \d+ (octets|values)/,
+      ),
+    ]);
   });
 });
