@@ -123,8 +123,9 @@ export function topologyRoutes(app: Api, { pools, clock, discoverySeconds }: Api
       },
     },
     async (request): Promise<Static<typeof CHANGES>> => {
+      const nowMs = clock.now();
       const { from, to } = spanOf(request.query, {
-        nowMs: clock.now(),
+        nowMs,
         defaultMs: DAY_MS,
         maxMs: GONE_KEPT_MS,
       });
@@ -135,7 +136,8 @@ export function topologyRoutes(app: Api, { pools, clock, discoverySeconds }: Api
         request.query,
       );
       const [before = { nodes: [], links: [] }, after = before] = topologies;
-      const isStale = staleAt(to, discoverySeconds, intervalSeconds);
+      const until = new Date(Math.min(to.getTime(), nowMs));
+      const isStale = staleAt(until, discoverySeconds, intervalSeconds);
       return {
         from: from.toISOString(),
         to: to.toISOString(),
