@@ -41,7 +41,7 @@ export async function copyByPsql(
     addRows();
     encoder.endCopy();
     const file = join(folder, `copy-${files.length}`);
-    const { encoded } = encoder;
+    const encoded = encoder.take();
     await writeFile(file, encoded.subarray(COPY_HEAD_BYTES, encoded.length - COPY_TAIL_BYTES));
     files.push(file);
     script.push(`\\copy ${table} (${columns}) from '${file}' (format binary)`);

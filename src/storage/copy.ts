@@ -12,6 +12,7 @@ import { leafName } from "./partitions.ts";
 import { StatementRefused, sendPipelined } from "./pipelined-copy.ts";
 import { type Pool, withConnection } from "./pool.ts";
 import { ROLLUP_BUCKET_MS } from "./rollup-due.ts";
+import { shapeParts } from "./shapes.ts";
 
 /**
  * The only way samples and polls reach Postgres: COPY into the tenants' leaves, as fairwalk_ingest, all tenants of a
@@ -65,10 +66,10 @@ export function openSampleWriter(pool: Pool): SampleWriter {
     const targets: CopyTarget[] = [];
     try {
       const groups = await groupByLeaf(leaves, results);
+      const statements = orRefused(() => statementsOf(targets, flushId, groups));
       const encoder = idleEncoders.pop() ?? new CopyEncoder();
-      const statements = orRefused(() => encodeFlush(encoder, targets, flushId, groups));
       await withConnection(pool, (connection) =>
-        sendPipelined(connection, statements, encoder.encoded, {
+        sendPipelined(connection, statements, encodedChunks(encoder, groups), {
           timeoutMs: FLUSH_TIMEOUT_MS,
           onSent: () => {
             if (encoder.capacity <= KEPT_BYTES_MAX) idleEncoders.push(encoder);
@@ -95,7 +96,7 @@ export function openSampleWriter(pool: Pool): SampleWriter {
     );
     try {
       await withConnection(pool, (connection) =>
-        sendPipelined(connection, statements, Buffer.alloc(0), {
+        sendPipelined(connection, statements, [], {
           timeoutMs: FLUSH_TIMEOUT_MS,
           onSent: () => undefined,
         }),
@@ -166,33 +167,56 @@ function timeText(ms: number): string {
   return Number.isNaN(time.getTime()) ? `the time ${ms}` : time.toISOString();
 }
 
-/** Fills `encoder` with the flush's data; answers the statements that take it and notes in `targets` where each goes. */
-function encodeFlush(
-  encoder: CopyEncoder,
+/** The statements of a flush; notes in `targets` where each COPY goes. */
+function statementsOf(
   targets: CopyTarget[],
   flushId: string,
   groups: readonly LeafGroup[],
 ): string[] {
-  encoder.reset();
   const copies: string[] = [];
-  const beginCopy = (leaf: string, tenantId: TenantId, columns: string) => {
+  const copy = (leaf: string, tenantId: TenantId, columns: string) => {
     copies.push(`copy ${leaf} (${columns}) from stdin (format binary)`);
     targets.push({ tenantId, leaf });
-    encoder.beginCopy();
   };
   let rows = 0;
   for (const { tenantId, lowerMs, results } of groups) {
-    if (results.some(({ blocks }) => blocks.length > 0)) {
-      beginCopy(leafName("samples", tenantId, lowerMs), tenantId, SAMPLES_COLUMNS);
-      for (const result of results) rows += encoder.addSamples(result);
-      encoder.endCopy();
+    if (hasSamples(results)) {
+      copy(leafName("samples", tenantId, lowerMs), tenantId, SAMPLES_COLUMNS);
+      for (const { blocks } of results) {
+        for (const block of blocks) rows += shapeParts(block).length;
+      }
     }
-    beginCopy(leafName("polls", tenantId, lowerMs), tenantId, POLLS_COLUMNS);
-    for (const { poll } of results) encoder.addPoll(poll);
-    encoder.endCopy();
+    copy(leafName("polls", tenantId, lowerMs), tenantId, POLLS_COLUMNS);
     rows += results.length;
   }
   return [flushStatement(flushId, rows, touchedBuckets(groups)), ...copies];
+}
+
+function hasSamples(results: readonly PollResult[]): boolean {
+  return results.some(({ blocks }) => blocks.length > 0);
+}
+
+/** What is sent at once: enough for one system call to be worth it, little enough for the server to begin early. */
+const CHUNK_BYTES = 262_144;
+
+/** The data of the statements' COPYs, in their order. Throws a FlushError where it cannot be written down. */
+function* encodedChunks(encoder: CopyEncoder, groups: readonly LeafGroup[]): Generator<Buffer> {
+  encoder.reset();
+  for (const { results } of groups) {
+    if (hasSamples(results)) {
+      encoder.beginCopy();
+      for (const result of results) {
+        orRefused(() => encoder.addSamples(result));
+        if (encoder.untaken >= CHUNK_BYTES) yield encoder.take();
+      }
+      encoder.endCopy();
+    }
+    encoder.beginCopy();
+    for (const { poll } of results) orRefused(() => encoder.addPoll(poll));
+    encoder.endCopy();
+    if (encoder.untaken >= CHUNK_BYTES) yield encoder.take();
+  }
+  yield encoder.take();
 }
 
 /** Which tenants' rollups the flush changes, by bucket: late polls mark theirs like all others. */

@@ -22,14 +22,16 @@ export class StatementRefused extends Error {
 }
 
 /**
- * Sends `statements` and the COPY messages in `data`; resolves when they are committed. Rejects with StatementRefused, or
- * with another error when the connection was lost or no answer came within `timeoutMs`: then whether they were committed
- * is not known. `onSent` is called once `data` may be written to again, which can be after an early refusal.
+ * Sends `statements` and the COPY messages in `data`, each chunk as soon as it is made, so that the server works on the
+ * first while the last are made; resolves when they are committed. Rejects with StatementRefused, or with another error
+ * when the connection was lost or no answer came within `timeoutMs`: then whether they were committed is not known. What
+ * making a chunk throws is passed on, and nothing was committed: the connection is ended. `onSent` is called once the
+ * chunks may be written to again, which can be after an early refusal.
  */
 export function sendPipelined(
   connection: pg.PoolClient,
   statements: readonly string[],
-  data: Buffer,
+  data: Iterable<Buffer>,
   options: { readonly timeoutMs: number; readonly onSent: () => void },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -40,7 +42,7 @@ export function sendPipelined(
 /** What pg calls on whatever it is given as a query, from `submit` until the server is ready for the next. */
 class PipelinedCopy implements pg.Submittable {
   readonly #sql: string;
-  readonly #data: Buffer;
+  readonly #data: Iterable<Buffer>;
   readonly #options: { readonly timeoutMs: number; readonly onSent: () => void };
   readonly #outcome: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   #completed = 0;
@@ -48,7 +50,7 @@ class PipelinedCopy implements pg.Submittable {
 
   constructor(
     sql: string,
-    data: Buffer,
+    data: Iterable<Buffer>,
     options: { readonly timeoutMs: number; readonly onSent: () => void },
     outcome: { readonly resolve: () => void; readonly reject: (error: Error) => void },
   ) {
@@ -63,10 +65,27 @@ class PipelinedCopy implements pg.Submittable {
     this.#timer = setTimeout(() => {
       stream.destroy(new Error(`no answer to a flush within ${this.#options.timeoutMs} ms`));
     }, this.#options.timeoutMs);
-    stream.cork();
+    let unsent = 1;
+    const onChunkSent = () => {
+      unsent--;
+      if (unsent === 0) this.#options.onSent();
+    };
+    stream.cork(); // The statements and the first chunk go together.
     connection.query(this.#sql);
-    stream.write(this.#data, () => this.#options.onSent());
+    try {
+      for (const chunk of this.#data) {
+        unsent++;
+        stream.write(chunk, onChunkSent);
+        stream.uncork();
+      }
+    } catch (error) {
+      clearTimeout(this.#timer);
+      this.#outcome.reject(error as Error); // Of ours: what makes the chunks throws nothing else.
+      stream.destroy(error as Error);
+      return;
+    }
     stream.uncork();
+    onChunkSent();
   }
 
   handleCommandComplete(): void {

@@ -269,7 +269,7 @@ describe("a flush", () => {
         sendPipelined(
           connection,
           [`copy ${leaf} (${columns}) from stdin (format binary)`],
-          encoder.encoded,
+          [encoder.take()],
           { timeoutMs: 10_000, onSent: () => undefined },
         ),
       ).catch((error: unknown) => error);

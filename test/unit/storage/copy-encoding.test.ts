@@ -68,9 +68,10 @@ it("a row of samples holds the values as they lie in the block, nulls where noth
   encoder.addSamples({ poll, blocks: [block] });
   encoder.endCopy();
 
-  const { rows, end } = decode(encoder.encoded);
+  const encoded = encoder.take();
+  const { rows, end } = decode(encoded);
 
-  expect(end).toBe(encoder.encoded.length);
+  expect(end).toBe(encoded.length);
   expect(rows).toHaveLength(1);
   const [tenant, router, shape, polledAt, values, floats] = rows[0] ?? [];
   expect(tenant).toEqual(uuidOf(poll.tenantId));
@@ -96,7 +97,7 @@ it("floats go into their own column", () => {
   });
   encoder.endCopy();
 
-  const [, , , , values, floats] = decode(encoder.encoded).rows[0] ?? [];
+  const [, , , , values, floats] = decode(encoder.take()).rows[0] ?? [];
 
   expect(values).toBeNull();
   expect([4, 8].map((at) => floats?.readInt32BE(at))).toEqual([0, 701]);
@@ -109,7 +110,7 @@ it("a poll keeps its times and sizes; what an int4 cannot hold becomes the large
   encoder.addPoll(poll);
   encoder.endCopy();
 
-  const [row = []] = decode(encoder.encoded).rows;
+  const [row = []] = decode(encoder.take()).rows;
 
   expect(row.slice(2, 5).map(timeOf)).toEqual([poll.polledAtMs, poll.dueAtMs, poll.startedAtMs]);
   expect([5, 7, 8, 9].map((i) => row[i]?.readInt32BE())).toEqual([13, 2_147_483_647, 3, 0]);
@@ -124,18 +125,55 @@ it("COPYs follow each other in one buffer that grows, and is used again", () => 
   for (let round = 0; round < 2; round++) {
     encoder.reset();
     encoder.beginCopy();
-    expect(encoder.addSamples(many)).toBe(5_000);
+    encoder.addSamples(many);
     encoder.endCopy();
     encoder.beginCopy();
     encoder.addPoll(poll);
     encoder.endCopy();
 
-    const first = decode(encoder.encoded);
-    const second = decode(encoder.encoded.subarray(first.end));
+    const encoded = encoder.take();
+    const first = decode(encoded);
+    const second = decode(encoded.subarray(first.end));
     expect([first.rows.length, second.rows.length]).toEqual([5_000, 1]);
-    expect(first.end + second.end).toBe(encoder.encoded.length);
+    expect(first.end + second.end).toBe(encoded.length);
   }
 });
+
+it("what is taken in the middle of a COPY is whole messages of the same rows", () => {
+  const encoder = new CopyEncoder();
+  const rows = 400; // More than the buffer holds at first.
+  encoder.beginCopy();
+  for (let i = 0; i < rows; i++) encoder.addSamples({ poll, blocks: [block] });
+  encoder.endCopy();
+  const whole = Buffer.from(encoder.take());
+  encoder.reset();
+
+  const chunks: Buffer[] = [];
+  encoder.beginCopy();
+  for (let i = 0; i < rows; i++) {
+    encoder.addSamples({ poll, blocks: [block] });
+    if (i % 150 === 0) chunks.push(Buffer.from(encoder.take()));
+  }
+  encoder.endCopy();
+  chunks.push(encoder.take());
+
+  expect(chunks.length).toBe(4);
+  expect(chunks.every((chunk) => chunk.length > 0)).toBe(true);
+  expect(payloadOf(Buffer.concat(chunks))).toEqual(payloadOf(whole));
+});
+
+/** The data of all CopyData messages up to CopyDone, which must be the last. */
+function payloadOf(messages: Buffer): Buffer {
+  const payloads: Buffer[] = [];
+  let at = 0;
+  while (messages[at] === 0x64) {
+    const length = messages.readInt32BE(at + 1);
+    payloads.push(messages.subarray(at + 5, at + 1 + length));
+    at += 1 + length;
+  }
+  expect(messages.subarray(at)).toEqual(Buffer.from([0x63, 0, 0, 0, 4]));
+  return Buffer.concat(payloads);
+}
 
 it("a block whose arrays do not match is a bug that reaches no database", () => {
   const encoder = new CopyEncoder();
