@@ -22,10 +22,10 @@ const INTERVAL_SECONDS = 10;
 const ALONE_MS = 15_000;
 const BESIDE_MS = 30_000;
 /**
- * By how much lateness may differ on a machine that does other things. While large polls were stored together with the
- * others, and endless tables put into words at once, nine in ten polls were up to 9 s late.
+ * By how much lateness may differ on a machine that does other things; far below what a loop that stands still for seconds,
+ * or slots that all wait for one large flush, would cost.
  */
-const NOISE_MS = 2_000;
+const NOISE_MS = 3_000;
 const WAIT = { timeout: 90_000, interval: 500 };
 
 interface Poll {
