@@ -35,6 +35,7 @@ import { serviceDiscoveryRoutes } from "./routes/service-discovery.ts";
 import { tenantRoutes } from "./routes/tenant.ts";
 import { tenantsRoutes } from "./routes/tenants.ts";
 import { topInterfacesRoutes } from "./routes/top-interfaces.ts";
+import { topologyRoutes } from "./routes/topology.ts";
 import { zonesRoutes } from "./routes/zones.ts";
 import { compileSchema } from "./validation.ts";
 
@@ -64,6 +65,7 @@ export function buildApi(deps: ApiDeps): Api {
     topInterfacesRoutes(app, deps);
     billingRoutes(app, deps);
     inventoryRoutes(app, deps);
+    topologyRoutes(app, deps);
     expositionRoutes(app, deps);
     serviceDiscoveryRoutes(app, deps);
     adminRoutes(app, deps);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Discovery, InventoryDocuments, ReadDocument } from "../routers/inventory.ts";
 import type { RouterId } from "../routers/router.ts";
 import { refusing } from "./errors.ts";
+import { saveObservations } from "./neighbour-observations.ts";
 import type { TenantClient } from "./pool.ts";
 import { storableJson } from "./storable-text.ts";
 
@@ -17,8 +18,9 @@ export interface StoredInventory {
 }
 
 /**
- * Stores what was read of a router's inventory, and how. A document that is as before is not written again; a part never
- * replaces a whole. Rejects with a StorageConflict `unknown_router` when the router is gone.
+ * Stores what was read of a router's inventory, and how, and what it says of others with its history. A document that is
+ * as before is not written again; a part never replaces a whole. Rejects with a StorageConflict `unknown_router` when the
+ * router is gone.
  */
 export async function saveInventory(
   client: TenantClient,
@@ -35,8 +37,9 @@ export async function saveInventory(
     document,
     digest: `\\x${createHash("sha256").update(JSON.stringify(document)).digest("hex")}`,
   }));
-  await refusing(`Cannot store the inventory of router "${routerId}"`, () =>
-    client.query(
+  await refusing(`Cannot store the inventory of router "${routerId}"`, async () => {
+    await saveObservations(client, routerId, documents, readAt);
+    await client.query(
       `insert into inventories as i
          (tenant_id, router_id, section, document, digest, is_complete, read_at, changed_at)
        select $1::uuid, $2::uuid, b.section, b.document, b.digest, b.is_complete, $4::timestamptz, $4::timestamptz
@@ -47,8 +50,8 @@ export async function saveInventory(
          digest = excluded.digest, is_complete = excluded.is_complete, read_at = excluded.read_at
        where excluded.is_complete or not i.is_complete`,
       [client.tenantId, routerId, storableJson(rows), readAt],
-    ),
-  );
+    );
+  });
 }
 
 /** The documents of a router; sections that were never read are missing. */

@@ -4,6 +4,7 @@
  */
 export const TENANT_ROW_TABLES = [
   "text_facts",
+  "neighbour_observations",
   "inventories",
   "answer_limits",
   "interfaces",

@@ -61,7 +61,12 @@ async function fill(tenant: Tenant): Promise<void> {
     const fact = { module: "system", metric: "sysName", instance: "", labels: {}, value: "r" };
     await saveTextFacts(client, router.id, [fact], now);
     const discovery = { readAtMs: {}, answering: [], signals: {} };
-    await saveInventory(client, router.id, { documents: [], discovery }, now);
+    const neighbours = {
+      section: "neighbours",
+      document: [{ protocol: "cdp", index: "1.1", remoteSysName: "other" }],
+      isComplete: true,
+    } as const;
+    await saveInventory(client, router.id, { documents: [neighbours], discovery }, now);
     const limits = { answerBytesMax: 1_400, repetitionsMax: 9, varbindsMax: 90, limitsSinceMs: 0 };
     await saveAnswerLimits(client, [{ routerId: router.id, walk: "1.3+1/x", limits }], now);
   });
