@@ -1,6 +1,6 @@
 /**
  * `npm test`: lint, types, then the tests from the quickest project to the slowest. A step that fails does not hide the
- * results of the next. Integration tests mostly wait, so they run in two halves side by side, each with services of its
+ * results of the next. Tests with services mostly wait, so they run in two halves side by side, each with services of its
  * own; what the second half says is printed after the first.
  * Ends with one line for runners, "N passed, N failed, N skipped", summed over Vitest's own JSON reports.
  * Options are passed on to Vitest: npm test -- -t "a name".
@@ -19,11 +19,12 @@ const checks = [
   { name: "lint", command: ["biome", "check", "."] },
   { name: "types", command: ["tsc", "-p", "test"] },
 ];
+// Options may leave too few files to share.
+const halves = options.length === 0 ? 2 : 1;
 const projects = [
   { name: "unit", shards: 1 },
-  // Options may leave too few files to share.
-  { name: "integration", shards: options.length === 0 ? 2 : 1 },
-  { name: "e2e", shards: 1 },
+  { name: "integration", shards: halves },
+  { name: "e2e", shards: halves },
 ];
 
 // Ctrl-C reaches the running step too, which ends in its own order; we sum up what was done.
