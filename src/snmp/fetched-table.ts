@@ -37,8 +37,8 @@ export const NO_INDEX = -2;
 export const TABLE_FULL = -3;
 
 const FIRST = -1;
-/** Room for texts that a table begins with. */
-const TEXT_BYTES_AT_FIRST = 512;
+/** Room for texts that a table begins with, and the least it grows by. */
+const TEXT_BYTES_MIN = 512;
 const NO_OCTETS = new Uint8Array(0);
 
 /**
@@ -168,7 +168,7 @@ export class TableBuilder {
     const length = end - start;
     let at = this.#textsEnd;
     if (at + length > this.#texts.length) {
-      const grown = new Uint8Array(Math.max(this.#texts.length * 2, length + TEXT_BYTES_AT_FIRST));
+      const grown = new Uint8Array(Math.max(this.#texts.length * 2, at + length + TEXT_BYTES_MIN));
       grown.set(this.#texts);
       this.#texts = grown;
     }
